@@ -1,0 +1,79 @@
+# customer-tiering: two commands matter, `make run` and `make test`; each sets up what it needs.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PROFILE ?= sample
+AS_OF   ?=
+DATA    ?=
+PORT    ?= 8080
+PYTHON  ?= python3.11
+
+VENV    := .venv
+BIN     := $(VENV)/bin
+READY   := $(VENV)/.ready
+
+# Runs use the bytecode that the installation compiled; some machines forbid writing it, which would cost
+# seconds at every start.
+unexport PYTHONDONTWRITEBYTECODE
+unexport PYTHONPATH
+
+.PHONY: help setup run test test-fast lint format up checksum lock clean clean-all
+
+help: ## show this help
+	@echo "customer-tiering: nightly customer tiers from CRM, ERP, ticketing and e-commerce"
+	@echo
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+	@echo
+	@echo "  PROFILE=$(PROFILE)   company to work on (profiles/*.yml)"
+	@echo "  AS_OF=YYYY-MM-DD last fully included business day (default: the last full day)"
+	@echo "  DATA=<folder>    where the files of the profile lie, if it needs that"
+
+setup: $(READY) ## install the locked environment into .venv
+
+$(READY): requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed ($(PYTHON) was not found); say PYTHON=<path> if it has another name"; exit 1; }
+	@echo "setting up .venv (once; about a minute on a fast connection) …"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep -oE '^uv==[0-9.]+' requirements.lock)"
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: $(READY) ## run one night and print its summary (PROFILE=, AS_OF=, DATA=)
+	@$(BIN)/tiering run --profile "$(PROFILE)" --as-of "$(AS_OF)" --data "$(DATA)"
+
+test: $(READY) ## lint, then all tests: fast ones first, whole nights after them
+	@$(MAKE) --no-print-directory lint
+	@$(BIN)/python -m pytest -q -m "not slow"
+	@$(BIN)/python -m pytest -q -m slow
+
+test-fast: $(READY) ## the tests that need no whole night
+	@$(BIN)/python -m pytest -q -m "not slow"
+
+lint: $(READY) ## ruff, mypy, sqlfluff
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/sqlfluff lint --processes 2 --disable-progress-bar dbt_project/models dbt_project/tests
+
+format: $(READY) ## format Python and SQL
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+	@$(BIN)/sqlfluff fix --disable-progress-bar dbt_project/models dbt_project/tests
+
+up: $(READY) ## start Airflow on 127.0.0.1:8080 with the nightly schedule (PROFILE=, DATA=, PORT=)
+	@TIERING_DATA="$(DATA)" $(BIN)/tiering up --profile "$(PROFILE)" --port "$(PORT)"
+
+checksum: $(READY) ## one checksum per published mart (PROFILE=)
+	@$(BIN)/tiering checksum --profile "$(PROFILE)"
+
+lock: $(READY) ## resolve requirements.in into requirements.lock, with hashes
+	@$(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade \
+		requirements.in -o requirements.lock
+
+clean: ## remove what runs made (var/) and caches; keeps the environment
+	@rm -rf var .pytest_cache .mypy_cache .ruff_cache .hypothesis dbt_project/target dbt_project/logs
+	@find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
+
+clean-all: clean ## remove the environment too
+	@rm -rf $(VENV) plugins/*.egg-info

@@ -1,0 +1,89 @@
+"""The nightly run of one company: wiring only; the steps live in ``customer_tiering.nightly.steps``.
+
+The company is the profile named by TIERING_PROFILE; its sources make the extract and gate tasks. Heavy packages
+are imported inside the tasks, so the scheduler parses this file quickly.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from typing import Any
+
+import pendulum
+from airflow.sdk import Asset, CronDataIntervalTimetable, Param, dag, task
+
+from customer_tiering.nightly.airflow_tasks import begin_night, run_step
+from customer_tiering.profile import load_profile
+
+profile = load_profile(os.environ.get("TIERING_PROFILE", "sample"))
+
+WAREHOUSE = "warehouse"  # pool of one slot: DuckDB has one writer
+PUBLISHED = Asset(name=f"{profile.name}_published", uri=f"tiering://{profile.name}/published")
+
+
+def landing_asset(source: str) -> Asset:
+    return Asset(name=f"{profile.name}_landing_{source}", uri=f"tiering://{profile.name}/landing/{source}")
+
+
+@dag(
+    dag_id="nightly_tiering",
+    description=f"{profile.label_en} / {profile.label_zh}: extract, check, model, publish, tell",
+    schedule=CronDataIntervalTimetable(profile.schedule, timezone=profile.timezone),
+    start_date=pendulum.datetime(2024, 1, 1, tz=profile.timezone),
+    catchup=False,
+    max_active_runs=1,
+    params={
+        "as_of": Param(
+            None,
+            type=["null", "string"],
+            format="date",
+            description="Last fully included business day; empty: the day before the run's data interval ends",
+        )
+    },
+    default_args={
+        "retries": int(os.environ.get("TIERING_TASK_RETRIES", "2")),
+        "retry_delay": timedelta(minutes=2),
+        "retry_exponential_backoff": True,
+        "max_retry_delay": timedelta(minutes=30),
+    },
+    tags=["customer-tiering"],
+)
+def nightly_tiering() -> None:
+    @task(pool=WAREHOUSE)
+    def begin(**context: Any) -> dict[str, str]:
+        return begin_night(profile.name, context)
+
+    @task
+    def extract(night: dict[str, str], source: str) -> None:
+        run_step("extract", night, source)
+
+    @task(pool=WAREHOUSE)
+    def gate(night: dict[str, str], source: str) -> None:
+        run_step("gate", night, source)
+
+    @task(pool=WAREHOUSE)
+    def build(night: dict[str, str]) -> None:
+        run_step("build", night)
+
+    @task(pool=WAREHOUSE, outlets=[PUBLISHED])
+    def publish(night: dict[str, str]) -> None:
+        run_step("publish", night)
+
+    @task(pool=WAREHOUSE)
+    def alert(night: dict[str, str]) -> None:
+        run_step("alert", night)
+
+    @task
+    def summarise(night: dict[str, str]) -> None:
+        run_step("summarise", night)
+
+    night = begin()
+    built = build(night)
+    for source in profile.sources:
+        extracted = extract.override(task_id=f"extract_{source}", outlets=[landing_asset(source)])(night, source)
+        extracted >> gate.override(task_id=f"gate_{source}")(night, source) >> built
+    built >> publish(night) >> alert(night) >> summarise(night)
+
+
+nightly_tiering()

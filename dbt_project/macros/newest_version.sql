@@ -1,0 +1,18 @@
+{#-
+    One row per key of a raw table: merged copies are left out, the greatest version wins, later loads and
+    later rows break ties. Lineage of what was merged stays in schema raw.
+-#}
+{% macro newest_version(relation, key, version) -%}
+    select *
+    from (
+        select
+            *,
+            row_number() over (
+                partition by {{ key | join(', ') }}
+                order by {{ version }} desc, _load_id desc, _row_number desc
+            ) as version_rank
+        from {{ relation }}
+        where not _is_merged
+    ) as versions
+    where version_rank = 1
+{%- endmacro %}

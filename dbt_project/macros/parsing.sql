@@ -1,0 +1,74 @@
+{#- Text of a source to typed values; what cannot be read is null (the gate has already kept such rows out). -#}
+
+{% macro parse_timestamp(column) -%}
+    {{ return(adapter.dispatch('parse_timestamp', 'customer_tiering')(column)) }}
+{%- endmacro %}
+
+{% macro default__parse_timestamp(column) -%}
+    coalesce(
+        try_cast({{ column }} as timestamp),
+        try_strptime({{ column }}, ['%Y/%m/%d', '%Y%m%d', '%Y/%m/%d %H:%M:%S', '%Y.%m.%d'])
+    )
+{%- endmacro %}
+
+{% macro spark__parse_timestamp(column) -%}
+    coalesce(
+        try_cast({{ column }} as timestamp),
+        try_to_timestamp({{ column }}, 'y/M/d'),
+        try_to_timestamp({{ column }}, 'yyyyMMdd'),
+        try_to_timestamp({{ column }}, 'y/M/d H:m:s'),
+        try_to_timestamp({{ column }}, 'y.M.d')
+    )
+{%- endmacro %}
+
+{% macro parse_date(column) -%}
+    cast({{ customer_tiering.parse_timestamp(column) }} as date)
+{%- endmacro %}
+
+{% macro parse_money(column) -%}
+    try_cast({{ column }} as decimal(18, 2))
+{%- endmacro %}
+
+{% macro parse_rate(column) -%}
+    try_cast({{ column }} as decimal(18, 6))
+{%- endmacro %}
+
+{#- Full-width digits, letters and signs of Chinese input methods to their plain forms. -#}
+{% macro half_width(column) -%}
+    translate({{ column }}, '０１２３４５６７８９＋－（）　', '0123456789+-() ')
+{%- endmacro %}
+
+{#- Phones to one form: digits only, without the country code of mainland China. -#}
+{% macro normalise_phone(column) -%}
+    nullif(
+        regexp_replace(
+            {{ customer_tiering.strip_non_digits(customer_tiering.half_width(column)) }}, '^(0086|86)(1[0-9]{10})$', '{{ customer_tiering.group_reference(2) }}'
+        ),
+        ''
+    )
+{%- endmacro %}
+
+{% macro strip_non_digits(expression) -%}
+    {{ return(adapter.dispatch('strip_non_digits', 'customer_tiering')(expression)) }}
+{%- endmacro %}
+
+{% macro default__strip_non_digits(expression) -%}
+    regexp_replace({{ expression }}, '[^0-9]', '', 'g')
+{%- endmacro %}
+
+{% macro spark__strip_non_digits(expression) -%}
+    regexp_replace({{ expression }}, '[^0-9]', '')
+{%- endmacro %}
+
+{#- How a replacement names a captured group: \2 or $2. -#}
+{% macro group_reference(number) -%}
+    {{ return(adapter.dispatch('group_reference', 'customer_tiering')(number)) }}
+{%- endmacro %}
+
+{% macro default__group_reference(number) -%}
+    \{{ number }}
+{%- endmacro %}
+
+{% macro spark__group_reference(number) -%}
+    ${{ number }}
+{%- endmacro %}

@@ -1,0 +1,54 @@
+-- Strategic review of customers over all sources; a customer with several accounts takes the newest review.
+with source as (
+
+    {{ union_sources('strategic_attributes', {
+        'customer_source': 'varchar',
+        'source_customer_id': 'varchar',
+        'industry_rank': 'integer',
+        'industry_growth': 'decimal(18, 6)',
+        'size_growth': 'decimal(18, 6)',
+        'demand_match': 'decimal(18, 6)',
+        'strategic_level': 'varchar',
+        'reviewed_on': 'date',
+    }) }}
+
+),
+
+ids as (
+
+    select * from {{ ref('int_customer_ids') }}
+
+),
+
+ranked as (
+
+    select
+        ids.customer_id,
+        source.industry_rank,
+        source.industry_growth,
+        source.size_growth,
+        source.demand_match,
+        source.strategic_level,
+        source.reviewed_on,
+        row_number() over (
+            partition by ids.customer_id
+            order by source.reviewed_on desc, source.source_customer_id
+        ) as review_rank
+    from source
+    inner join ids
+        on
+            source.customer_source = ids.source
+            and source.source_customer_id = ids.source_customer_id
+
+)
+
+select
+    customer_id,
+    industry_rank,
+    industry_growth,
+    size_growth,
+    demand_match,
+    strategic_level,
+    reviewed_on
+from ranked
+where review_rank = 1

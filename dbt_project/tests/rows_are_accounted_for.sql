@@ -1,0 +1,4 @@
+-- rows in = kept + merged + quarantined.
+select *
+from {{ ref('fct_data_quality') }}
+where rows_in <> rows_kept + rows_merged + rows_quarantined

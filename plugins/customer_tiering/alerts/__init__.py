@@ -1,0 +1,1 @@
+"""Telling people: a ledger of what they were told, and channels."""

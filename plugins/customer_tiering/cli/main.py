@@ -1,0 +1,169 @@
+"""``tiering``: run a night, look at what is published. ``make help`` shows the short ways."""
+
+from __future__ import annotations
+
+import sys
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from customer_tiering import __version__
+from customer_tiering.errors import TieringError
+
+app = typer.Typer(
+    help="Nightly customer tiering: extract, check, model, publish, tell.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+console = Console()
+errors = Console(stderr=True)
+
+ProfileOption = Annotated[str, typer.Option("--profile", "-p", envvar="TIERING_PROFILE", help="Company to work on.")]
+DEFAULT_PROFILE = "sample"
+
+
+def command(function: Any) -> Any:
+    """Register a command whose ``TieringError`` is shown as problem and next step, with exit code 1."""
+
+    @wraps(function)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except TieringError as error:
+            errors.print("[red bold]Error:[/] ", end="")
+            errors.print(error.problem, markup=False, highlight=False)
+            if error.next_step:
+                errors.print(f"Next step: {error.next_step}", markup=False, highlight=False)
+            raise typer.Exit(1) from error
+
+    return app.command()(guarded)
+
+
+@command
+def run(
+    profile: ProfileOption = DEFAULT_PROFILE,
+    as_of: Annotated[
+        str, typer.Option("--as-of", help="Last fully included business day (YYYY-MM-DD); default: the last full day.")
+    ] = "",
+    data: Annotated[str, typer.Option("--data", help="Folder that {data} in the profile stands for.")] = "",
+) -> None:
+    """Run one night through the Airflow DAG and print its summary."""
+    import os
+
+    from customer_tiering.errors import ProfileError
+    from customer_tiering.nightly.runner import parse_as_of, run_night
+    from customer_tiering.profile import load_profile
+
+    if data:
+        if not Path(data).is_dir():
+            raise ProfileError(f"DATA={data}: there is no such folder", "give the folder that holds the files")
+        os.environ["TIERING_DATA"] = str(Path(data).resolve())
+    raise typer.Exit(run_night(load_profile(profile), parse_as_of(as_of), console))
+
+
+@command
+def checksum(profile: ProfileOption = DEFAULT_PROFILE) -> None:
+    """Print one checksum per published mart; equal contents give equal checksums."""
+    from customer_tiering.publish.snapshot import checksums
+
+    for name, value in checksums(_published(profile)).items():
+        print(f"{value}  {name}")
+
+
+@command
+def quarantine(profile: ProfileOption = DEFAULT_PROFILE) -> None:
+    """Count the rows in quarantine by rule."""
+    from customer_tiering.profile import load_profile
+    from customer_tiering.warehouse.connection import open_warehouse
+    from customer_tiering.warehouse.quarantine import open_by_rule
+
+    workspace = load_profile(profile).workspace
+    if not workspace.warehouse.exists():
+        raise TieringError(f"{profile} has no warehouse yet", f"run a night first: make run PROFILE={profile}")
+    with open_warehouse(workspace) as connection:
+        rows = open_by_rule(connection)
+    table = Table("rule", "reason", "rows")
+    for row in rows:
+        table.add_row(row["rule"], f"{row['reason_en']} {row['reason_zh']}", f"{row['rows']:,}")
+    console.print(table)
+
+
+@command
+def sample(
+    out: Annotated[Path, typer.Option(help="Folder to write the company's systems into.")],
+    customers: Annotated[int | None, typer.Option(min=1, help="Customers in the ERP.")] = None,
+    years: Annotated[int | None, typer.Option(min=1, help="Years of history before the first --until.")] = None,
+    until: Annotated[str, typer.Option(help="Last full day (YYYY-MM-DD); a later day appends.")] = "",
+    seed: Annotated[int | None, typer.Option(help="Seed; equal seeds give equal companies.")] = None,
+    dirt: Annotated[float | None, typer.Option(min=0, help="Factor on the rates of injected dirt.")] = None,
+) -> None:
+    """Generate the sample company, or let it live on to a later day."""
+    from customer_tiering.nightly.runner import parse_as_of
+    from customer_tiering.sample import SampleMismatch, generate_company
+
+    options: dict[str, Any] = {
+        name: value
+        for name, value in {
+            "customers": customers,
+            "years": years,
+            "until": parse_as_of(until),
+            "seed": seed,
+            "dirt": dirt,
+        }.items()
+        if value is not None
+    }
+    try:
+        console.print(generate_company(out, **options, progress=lambda text: console.print(f"  {text}")))
+    except SampleMismatch as error:
+        raise TieringError(str(error), "leave the option out, or choose another folder") from error
+
+
+@command
+def seeds(profile: ProfileOption = DEFAULT_PROFILE) -> None:
+    """Check the tiering rules of a profile and print their version."""
+    from customer_tiering.profile import load_profile
+    from customer_tiering.warehouse.rules import load_rules
+
+    rules = load_rules(load_profile(profile))
+    console.print(f"the rules of {profile} are sound; version {rules.version}, schemes {', '.join(rules.schemes())}")
+
+
+@command
+def up(
+    profile: ProfileOption = DEFAULT_PROFILE,
+    port: Annotated[int, typer.Option(help="Port of Airflow's UI on 127.0.0.1.")] = 8080,
+) -> None:
+    """Start Airflow (UI, scheduler, DAG processor) for a company and keep it running until Ctrl-C."""
+    from customer_tiering.nightly.deployment import serve
+    from customer_tiering.profile import load_profile
+
+    raise typer.Exit(serve(load_profile(profile), port, console))
+
+
+@command
+def version() -> None:
+    """Print the version."""
+    print(__version__)
+
+
+def _published(profile_name: str) -> Path:
+    from customer_tiering.profile import load_profile
+    from customer_tiering.publish.snapshot import current_folder
+
+    folder = current_folder(load_profile(profile_name).workspace)
+    if folder is None:
+        raise TieringError(
+            f"{profile_name} has published nothing yet", f"run a night first: make run PROFILE={profile_name}"
+        )
+    return folder
+
+
+def main() -> None:
+    sys.exit(app())
+
+

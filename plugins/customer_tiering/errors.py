@@ -1,0 +1,47 @@
+"""Errors a person reads: what is wrong, where, and what to do next."""
+
+from __future__ import annotations
+
+
+class TieringError(Exception):
+    """A failure the operator can act on.
+
+    ``problem`` says what is wrong and names source, entity, row or rule; ``next_step`` says what to do.
+    """
+
+    def __init__(self, problem: str, next_step: str = "") -> None:
+        self.problem = problem
+        self.next_step = next_step
+        super().__init__(problem if not next_step else f"{problem}\n  Next step: {next_step}")
+
+
+class ProfileError(TieringError):
+    """The profile does not exist or does not make sense."""
+
+
+class RulesError(TieringError):
+    """The tiering rules (seeds) contradict themselves; carries every problem found."""
+
+
+class SourceError(TieringError):
+    """A source cannot be read: missing file, missing column, unreachable system."""
+
+
+class GateBlocked(TieringError):
+    """A blocking cleaning rule failed; nothing of this night is published."""
+
+
+class OrderError(TieringError):
+    """The as-of date is out of order: older than the last accepted night, or before the data begins."""
+
+
+class NightBusy(TieringError):
+    """Another night of the same company is running."""
+
+
+class BuildFailed(TieringError):
+    """A model or a test of a model failed."""
+
+
+class PublishError(TieringError):
+    """The snapshot could not be published or read."""

@@ -1,0 +1,1 @@
+"""Extraction: dlt lands new rows of a source as append-only Parquet."""

@@ -1,0 +1,180 @@
+"""One dlt pipeline per source: drain what a crash left, then land what is new up to the as-of date."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from customer_tiering.errors import SourceError
+from customer_tiering.extract import files
+from customer_tiering.extract.landing import completed_loads
+from customer_tiering.sources.base import ROW_COLUMN, Entity, Source
+
+# dlt reads these when it is imported: nothing calls home, and Arrow rows carry their load id.
+os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
+os.environ.setdefault("RUNTIME__LOG_LEVEL", "ERROR")
+os.environ.setdefault("NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_LOAD_ID", "true")
+os.environ.setdefault("LOAD__DELETE_COMPLETED_JOBS", "true")
+
+
+@dataclass(frozen=True)
+class ExtractionResult:
+    """What one extraction landed. ``rows`` counts per entity; ``recovered`` loads were left by a crash."""
+
+    source: str
+    load_ids: list[str]
+    rows: dict[str, int]
+    recovered: list[str] = field(default_factory=list)
+
+
+def is_database(location: str) -> bool:
+    return "://" in location
+
+
+def extract_source(source: Source, location: str, landing: Path, state: Path, as_of: date) -> ExtractionResult:
+    """Land the new rows of ``source`` up to the end of ``as_of``; running it again lands nothing twice.
+
+    ``location`` is a database URL or a folder. Raises ``SourceError`` when the source cannot be read or has
+    never had a row of an entity that must have some.
+    """
+    import dlt
+    from dlt.destinations import filesystem
+
+    if is_database(location):
+        from customer_tiering.extract import sql
+
+        sql.check_tables(source, location)
+    else:
+        _check_files(source, Path(location), as_of)
+
+    pipeline = dlt.pipeline(
+        pipeline_name=f"landing_{source.name}",
+        destination=filesystem(
+            bucket_url=landing.as_uri(), layout="{table_name}/{load_id}.{file_id}.{ext}", kwargs={"auto_mkdir": True}
+        ),
+        dataset_name=source.name,
+        pipelines_dir=str(state),
+    )
+    before = {load.load_id for load in completed_loads(landing, source.name)}
+    _drain(pipeline)
+    recovered = {load.load_id for load in completed_loads(landing, source.name)} - before
+    try:
+        pipeline.run(
+            _dlt_source(source, location, as_of),
+            loader_file_format="parquet",
+            schema_contract={"tables": "evolve", "columns": "evolve", "data_type": "freeze"},
+        )
+    except Exception as error:
+        raise _source_error(source, error) from error
+    after = completed_loads(landing, source.name)
+    new = [load.load_id for load in after if load.load_id not in before]
+    rows = _count_rows(source, landing, new)
+    _refuse_never_filled(source, landing)
+    return ExtractionResult(source.name, new, rows, sorted(recovered))
+
+
+def _drain(pipeline: Any) -> None:
+    """Finish what a killed run left: run() alone would load it and silently skip tonight's rows."""
+    if pipeline.has_pending_data:
+        pipeline.normalize()
+        pipeline.load()
+
+
+def _dlt_source(source: Source, location: str, as_of: date) -> Any:
+    import dlt
+
+    @dlt.source(name=source.name, max_table_nesting=0)
+    def landed() -> Iterator[Any]:
+        for entity in source.entities:
+            if is_database(location):
+                from customer_tiering.extract.sql import table_resource
+
+                yield table_resource(entity, location)
+            else:
+                yield _file_resource(source, entity, Path(location), as_of)
+
+    return landed()
+
+
+def _file_resource(source: Source, entity: Entity, folder: Path, as_of: date) -> Any:
+    import dlt
+    import pyarrow as pa
+
+    @dlt.resource(name=entity.name, write_disposition="append")
+    def rows() -> Iterator[pa.Table]:
+        # dlt commits this state together with the load, so a crash forgets both or keeps both.
+        landed: dict[str, dict[str, Any]] = dlt.current.resource_state().setdefault("files", {})
+        count = 0
+        for path in files.entity_files(source, entity, folder, as_of):
+            known = landed.get(path.name)
+            state = files.changed_state(path, files.FileState(**known) if known else None)
+            if state is None:
+                continue
+            for table in files.read_rows(source, entity, path):
+                # Row numbers identify a row within a load, so they run on over its files.
+                numbers = pa.array(range(count + 1, count + table.num_rows + 1), pa.int64())
+                position = table.schema.get_field_index(ROW_COLUMN)
+                yield table.set_column(position, ROW_COLUMN, numbers)
+                count += table.num_rows
+            landed[path.name] = asdict(state)
+
+    return rows
+
+
+def _check_files(source: Source, folder: Path, as_of: date) -> None:
+    for entity in source.entities:
+        found = files.entity_files(source, entity, folder, as_of)
+        if not found and entity.required:
+            later = files.entity_files(source, entity, folder)
+            first = files.file_day(later[0]) if later else None
+            raise SourceError(
+                f"source {source.name}, entity {entity.name}: no file {entity.files} "
+                + (f"up to {as_of} in {folder}; the first is of {first}" if first else f"in {folder}"),
+                "choose a later AS_OF" if first else "check the path in the profile and that the export ran",
+            )
+        if found:
+            files.check_header(source, entity, found[-1])
+
+
+def _count_rows(source: Source, landing: Path, load_ids: list[str]) -> dict[str, int]:
+    import pyarrow.parquet as pq
+
+    from customer_tiering.extract.landing import Load, load_files
+
+    return {
+        entity.name: sum(
+            pq.ParquetFile(path).metadata.num_rows
+            for load_id in load_ids
+            for path in load_files(landing, entity, Load(source.name, load_id))
+        )
+        for entity in source.entities
+    }
+
+
+def _refuse_never_filled(source: Source, landing: Path) -> None:
+    for entity in source.entities:
+        if entity.required and not any((landing / source.name / entity.name).glob("*.parquet")):
+            raise SourceError(
+                f"source {source.name}, entity {entity.name}: it is empty; not one row was ever landed",
+                "check that the export or table holds data, or declare the entity with required=False",
+            )
+
+
+def _source_error(source: Source, error: BaseException) -> Exception:
+    """The readable cause inside dlt's wrapped exceptions."""
+    cause: BaseException | None = error
+    seen: set[int] = set()
+    while cause is not None and id(cause) not in seen:
+        if isinstance(cause, SourceError):
+            return cause
+        seen.add(id(cause))
+        last, cause = cause, cause.__cause__ or cause.__context__
+    text = (str(last).strip().splitlines() or [type(last).__name__])[0]
+    return SourceError(
+        f"source {source.name}: extraction failed: {type(last).__name__}: {text}",
+        "see the run's log; nothing of this extraction is visible, the next run starts it again",
+    )

@@ -1,0 +1,93 @@
+"""SQL entities: dlt's ``sql_table``, every column as text, incremental by the cursor column."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import dlt
+import pyarrow as pa
+import sqlalchemy as sa
+from dlt.sources.sql_database import sql_table
+
+from customer_tiering.errors import SourceError
+from customer_tiering.sources.base import FILE_COLUMN, MALFORMED_COLUMN, ROW_COLUMN, Entity, Source
+
+_CHUNK_ROWS = 100_000
+
+
+def check_tables(source: Source, url: str) -> None:
+    """Raise ``SourceError`` when the database, a declared table or a declared column is not there."""
+    address = sa.make_url(url)
+    if address.get_backend_name() == "sqlite":
+        # SQLite would create an empty database where there is none.
+        path = Path(address.database or "")
+        if not path.is_file() or path.stat().st_size == 0:
+            raise SourceError(
+                f"source {source.name}: the database file {path} does not exist or is empty",
+                "check the url in the profile",
+            )
+    engine = sa.create_engine(address)
+    try:
+        inspector = sa.inspect(engine)
+        tables = set(inspector.get_table_names()) | set(inspector.get_view_names())
+        for entity in source.entities:
+            if entity.table not in tables:
+                raise SourceError(
+                    f"source {source.name}, entity {entity.name}: there is no table {entity.table!r} "
+                    f"(there are: {', '.join(sorted(tables)) or 'none'})",
+                    "check the url in the profile and the rights of its user",
+                )
+            present = {column["name"] for column in inspector.get_columns(entity.table)}
+            if missing := [column for column in entity.columns if entity.header(column) not in present]:
+                raise SourceError(
+                    f"source {source.name}, entity {entity.name}: table {entity.table} has no column "
+                    f"{', '.join(missing)} (it has: {', '.join(sorted(present))})",
+                    f"change the declaration in customer_tiering/sources/{source.name}.py, or the table",
+                )
+    except sa.exc.SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+        raise SourceError(
+            f"source {source.name}: the database {address.render_as_string(hide_password=True)} cannot be "
+            f"read: {reason}",
+            "see that it is up and that the connection is right; the next run goes on by itself",
+        ) from error
+    finally:
+        engine.dispose()
+
+
+def table_resource(entity: Entity, url: str) -> Any:
+    """A dlt resource of the table's rows whose cursor is at or past the last one landed, as text."""
+
+    def as_text(table: sa.Table) -> None:
+        for column in table.columns:
+            column.type = sa.Text()
+
+    def select_text(query: Any, table: sa.Table) -> Any:
+        return query.with_only_columns(
+            *(sa.cast(table.c[entity.header(name)], sa.Text).label(name) for name in entity.columns)
+        )
+
+    counter = 0
+
+    def add_origin(rows: pa.Table) -> pa.Table:
+        nonlocal counter
+        first, counter = counter + 1, counter + rows.num_rows
+        rows = rows.select(list(entity.columns))
+        return (
+            rows.append_column(FILE_COLUMN, pa.array([entity.table] * rows.num_rows, pa.string()))
+            .append_column(ROW_COLUMN, pa.array(range(first, counter + 1), pa.int64()))
+            .append_column(MALFORMED_COLUMN, pa.nulls(rows.num_rows, pa.string()))
+        )
+
+    resource = sql_table(
+        credentials=url,
+        table=entity.table,
+        incremental=dlt.sources.incremental(entity.cursor, on_cursor_value_missing="include"),
+        backend="pyarrow",
+        chunk_size=_CHUNK_ROWS,
+        table_adapter_callback=as_text,
+        query_adapter_callback=select_text,
+        write_disposition="append",
+    )
+    return resource.add_map(add_origin).with_name(entity.name)

@@ -1,0 +1,176 @@
+"""``make run``: one night from the command line, by the same DAG that the scheduler runs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from customer_tiering.errors import OrderError, TieringError
+from customer_tiering.nightly.airflow_home import airflow_command, airflow_environment, prepare_airflow
+from customer_tiering.nightly.guard import inherited_environment, night_lock
+from customer_tiering.nightly.journal import JOURNAL, read_journal
+from customer_tiering.profile import Profile
+from customer_tiering.publish.snapshot import check_order
+from customer_tiering.report.summary import SUMMARY, render
+from customer_tiering.sources import get_source
+from customer_tiering.warehouse.rules import load_rules
+
+_POLL_SECONDS = 0.2
+
+
+def run_night(profile: Profile, as_of: date | None, console: Console) -> int:
+    """Run one night with progress and print its summary; returns the exit code (0 when it was published)."""
+    workspace = profile.workspace
+    with night_lock(workspace) as descriptor:
+        load_rules(profile)
+        as_of = _prepare_sources(profile, as_of, console)
+        check_order(workspace, as_of)
+        console.print(f"[bold]{profile.label_en}[/] · night of [bold]{as_of}[/] · {workspace.root}")
+        log = workspace.reports / "airflow.log"
+        if not (workspace.airflow_home / ".prepared").exists():
+            console.print("  setting up Airflow's metadata database …")
+        prepare_airflow(profile, log)
+        environment = airflow_environment(profile) | inherited_environment(descriptor)
+        environment["TIERING_TASK_RETRIES"] = "0"  # a person is watching and can run it again
+        started = datetime.now(UTC)
+        with log.open("w", encoding="utf-8") as stream:
+            process = subprocess.Popen(
+                [airflow_command(), "dags", "test", "nightly_tiering", "-c", json.dumps({"as_of": str(as_of)})],
+                env=environment,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                pass_fds=(descriptor,),
+            )
+            folder = _follow(process, workspace.reports, as_of, started, console)
+    return _conclude(process.returncode, folder, log, console)
+
+
+def _prepare_sources(profile: Profile, as_of: date | None, console: Console) -> date:
+    """Make the sample company if the profile asks for one; the night is the last full day unless given."""
+    if profile.sample_company is None:
+        return as_of or _last_day(profile)
+    from customer_tiering.sample import company_state, generate_company
+
+    root = profile.workspace.root / "source"
+    state = company_state(root)
+    wish = profile.sample_company
+    if as_of is not None and state is not None and as_of <= state.until:
+        return as_of
+    if as_of is None and state is not None:
+        return state.until
+    console.print("  making the sample company …" if state is None else f"  the sample company lives on to {as_of} …")
+    options: dict[str, Any] = {}
+    if state is None:
+        options = {"customers": wish.customers, "years": wish.years, "dirt": wish.dirt}
+        if wish.seed is not None:
+            options["seed"] = wish.seed
+    if until := as_of or wish.until:
+        options["until"] = until
+    generate_company(root, **options)
+    made = company_state(root)
+    if made is None:
+        raise TieringError("the sample company was not generated", f"remove {root} and run again")
+    return as_of or made.until
+
+
+def _last_day(profile: Profile) -> date:
+    """The last day that the file sources know; for databases the day before today in the business time zone."""
+    from customer_tiering.extract.files import entity_files, file_day
+    from customer_tiering.extract.pipeline import is_database
+
+    days = []
+    for name in profile.sources:
+        location = profile.resolve_location(name)
+        if is_database(location):
+            continue
+        for entity in get_source(name).entities:
+            days += [file_day(path) for path in entity_files(get_source(name), entity, Path(location))]
+    known = [day for day in days if day is not None]
+    return max(known) if known else datetime.now(profile.zone).date() - timedelta(days=1)
+
+
+def _follow(
+    process: subprocess.Popen[bytes], reports: Path, as_of: date, started: datetime, console: Console
+) -> Path | None:
+    """Print each step as it ends; returns the run's folder once it is known."""
+    folder: Path | None = None
+    shown = 0
+    with console.status("starting Airflow …") as status:
+        while True:
+            ended = process.poll() is not None
+            folder = folder or _find_folder(reports, as_of, started)
+            if folder:
+                events = read_journal(folder)
+                for event in events[shown:]:
+                    if event["event"] == "started":
+                        status.update(f"{event['step']} …")
+                    else:
+                        console.print(_progress_line(event))
+                shown = len(events)
+            if ended:
+                return folder
+            time.sleep(_POLL_SECONDS)
+
+
+def _find_folder(reports: Path, as_of: date, started: datetime) -> Path | None:
+    for folder in sorted(reports.glob(f"{as_of}_*"), reverse=True):
+        journal = folder / JOURNAL
+        if journal.exists() and journal.stat().st_mtime >= started.timestamp():
+            return folder
+    return None
+
+
+def _progress_line(event: dict[str, Any]) -> str:
+    mark = "[green]✓[/]" if event["event"] == "finished" else "[red]✗[/]"
+    return f"  {mark} {event['step']:<24}{event['seconds']:>7.1f} s  {'  '.join(_facts(event))}"
+
+
+def _facts(event: dict[str, Any]) -> Iterator[str]:
+    facts = event.get("facts", {})
+    if event["step"].startswith("extract"):
+        yield f"{sum(facts.get('rows', {}).values()):,} rows landed"
+        if facts.get("recovered"):
+            yield f"{len(facts['recovered'])} load(s) finished that an earlier run had left"
+    if event["step"].startswith("gate"):
+        accounts = facts.get("accounts", [])
+        yield f"{sum(account['rows_kept'] for account in accounts):,} kept"
+        yield f"{sum(account['rows_quarantined'] for account in accounts):,} quarantined"
+    if event["step"] == "build":
+        yield f"{facts.get('models', 0)} models, {facts.get('tests', 0)} tests"
+    if event["step"] == "alert":
+        yield f"{sum(facts.get('sent', {}).values())} sent"
+
+
+def _conclude(exit_code: int, folder: Path | None, log: Path, console: Console) -> int:
+    events = read_journal(folder) if folder else []
+    failures = [event for event in events if event["event"] == "failed"]
+    for event in failures:
+        console.print(f"\n[red bold]{event['step']} failed[/]: ", end="")
+        console.print(event["problem"], markup=False, highlight=False)
+        if event["next_step"]:
+            console.print(f"Next step: {event['next_step']}", markup=False, highlight=False)
+    if failures or folder is None or not (folder / SUMMARY).exists():
+        if not failures:
+            console.print(f"[red bold]the night did not finish[/] (Airflow's exit code {exit_code}); see {log}")
+        console.print(f"Nothing half-done is published. Log: {log}", highlight=False)
+        return 1
+    console.print(render(json.loads((folder / SUMMARY).read_text(encoding="utf-8"))))
+    return 0
+
+
+def parse_as_of(text: str | None) -> date | None:
+    """An as-of date from the command line. Raises ``OrderError`` when it is no date."""
+    if not text:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise OrderError(f"AS_OF={text} is no date", "write it as YYYY-MM-DD, for example AS_OF=2026-03-31") from error

@@ -1,0 +1,204 @@
+"""The steps of a night, as plain functions; ``dags/nightly_tiering.py`` only wires them.
+
+Every step can be run again: it finds what an earlier try has done and goes on from there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from customer_tiering import __version__
+from customer_tiering.nightly.guard import begin_run, check_run
+from customer_tiering.nightly.journal import journaled
+from customer_tiering.profile import Profile, load_profile
+from customer_tiering.workspace import Workspace, project_root
+
+
+@dataclass(frozen=True)
+class Night:
+    """One run of one night of one company; travels between the tasks."""
+
+    profile_name: str
+    as_of_date: str
+    run_id: str
+
+    @property
+    def as_of(self) -> date:
+        return date.fromisoformat(self.as_of_date)
+
+    @property
+    def profile(self) -> Profile:
+        return load_profile(self.profile_name)
+
+    @property
+    def workspace(self) -> Workspace:
+        return Workspace.of(self.profile_name)
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder under reports/."""
+        return self.workspace.run_folder(f"{self.as_of_date}_{self.run_id}")
+
+    def as_dict(self) -> dict[str, str]:
+        return asdict(self)
+
+
+def interval_as_of(data_interval_end: datetime, profile: Profile) -> date:
+    """The last fully included business day of a data interval: the local date just before its end."""
+    return (data_interval_end - timedelta(microseconds=1)).astimezone(profile.zone).date()
+
+
+def begin(night: Night) -> dict[str, Any]:
+    """Take the night: check order and rules, note run, rules and as-of date in the warehouse."""
+    from customer_tiering.publish.snapshot import check_order
+    from customer_tiering.warehouse.connection import open_warehouse
+    from customer_tiering.warehouse.rules import land_as_of_dates, land_rules, load_rules
+
+    with journaled(night.folder, "begin") as step:
+        workspace = night.workspace
+        workspace.make()
+        accepted = check_order(workspace, night.as_of)
+        rules = load_rules(night.profile)
+        begin_run(workspace, night.run_id)
+        with open_warehouse(workspace) as connection:
+            version = land_rules(connection, rules, night.as_of)
+            land_as_of_dates(connection, rules, version, [night.as_of])
+        step.facts = {
+            "as_of_date": night.as_of_date,
+            "last_accepted": accepted.as_of_date if accepted else None,
+            "rules_version": version,
+        }
+    return step.facts
+
+
+def extract(night: Night, source_name: str) -> dict[str, Any]:
+    """Land the new rows of one source."""
+    from customer_tiering.extract.pipeline import extract_source
+    from customer_tiering.sources import get_source
+
+    with journaled(night.folder, f"extract {source_name}") as step:
+        check_run(night.workspace, night.run_id)
+        result = extract_source(
+            get_source(source_name),
+            night.profile.resolve_location(source_name),
+            night.workspace.landing,
+            night.workspace.extract_state,
+            night.as_of,
+        )
+        step.facts = asdict(result)
+    return step.facts
+
+
+def gate(night: Night, source_name: str) -> dict[str, Any]:
+    """Let the clean rows of one source in and keep the others out."""
+    from customer_tiering.quality.gate import Gate
+    from customer_tiering.sources import get_source
+    from customer_tiering.warehouse.connection import open_warehouse
+
+    with journaled(night.folder, f"gate {source_name}") as step:
+        check_run(night.workspace, night.run_id)
+        with open_warehouse(night.workspace) as connection:
+            accounts = Gate(
+                connection,
+                get_source(source_name),
+                landing=night.workspace.landing,
+                as_of=night.as_of,
+                results_dir=night.folder / "data_docs",
+                run_time=datetime.now(UTC),
+            ).run()
+            connection.execute(
+                "insert or ignore into meta.run_loads select distinct ?, ?::date, source, load_id "
+                "from meta.gated_loads where source = ?",
+                [night.run_id, night.as_of, source_name],
+            )
+        step.facts = {"accounts": [asdict(account) for account in accounts]}
+    return step.facts
+
+
+def build(night: Night) -> dict[str, Any]:
+    """Build and test the models on top of what the last accepted night decided."""
+    from customer_tiering.quality.gate import ensure_tables
+    from customer_tiering.sources import get_source
+    from customer_tiering.warehouse.build import build_models
+    from customer_tiering.warehouse.connection import open_warehouse
+    from customer_tiering.warehouse.coverage import check_data_begins
+    from customer_tiering.warehouse.state import land_accepted_history
+
+    with journaled(night.folder, "build") as step:
+        check_run(night.workspace, night.run_id)
+        with open_warehouse(night.workspace) as connection:
+            for source_name in night.profile.sources:
+                ensure_tables(connection, get_source(source_name))
+            land_accepted_history(connection, night.workspace, night.as_of)
+        result = build_models(night.profile, night.folder)
+        with open_warehouse(night.workspace) as connection:
+            check_data_begins(connection, night.as_of)
+        step.facts = asdict(result)
+    return step.facts
+
+
+def publish(night: Night) -> dict[str, Any]:
+    """Write the snapshot and move ``current`` to it."""
+    from customer_tiering.publish import snapshot
+    from customer_tiering.warehouse.connection import open_warehouse
+    from customer_tiering.warehouse.rules import load_rules
+
+    with journaled(night.folder, "publish") as step:
+        check_run(night.workspace, night.run_id)
+        profile = night.profile
+        manifest = snapshot.Manifest(
+            profile=profile.name,
+            as_of_date=night.as_of_date,
+            run_id=night.run_id,
+            rules_version=load_rules(profile).version,
+            config_hash=hashlib.sha256(profile.model_dump_json().encode()).hexdigest()[:16],
+            code_version=code_version(),
+            headline_scheme=profile.headline_scheme,
+            currency=profile.currency,
+            rows={},
+        )
+        with open_warehouse(night.workspace) as connection:
+            folder = snapshot.publish(connection, night.workspace, manifest, profile.keep_snapshots)
+        step.facts = {"folder": str(folder)}
+    return step.facts
+
+
+def alert(night: Night) -> dict[str, Any]:
+    """Tell what changed, once."""
+    from customer_tiering.alerts.ledger import open_ledger
+    from customer_tiering.alerts.tell import tell_changes
+    from customer_tiering.publish.snapshot import current_folder, read_manifest
+    from customer_tiering.warehouse.connection import warehouse_lock
+
+    with journaled(night.folder, "alert") as step:
+        check_run(night.workspace, night.run_id)
+        folder = current_folder(night.workspace)
+        if folder is None:
+            raise RuntimeError("nothing is published, so there is nothing to tell")
+        with warehouse_lock(night.workspace), open_ledger(night.workspace.ledger) as ledger:
+            step.facts = asdict(tell_changes(night.profile, ledger, folder, read_manifest(folder)))
+    return step.facts
+
+
+def summarise(night: Night) -> dict[str, Any]:
+    """Write the run's summary, for people and as JSON."""
+    from customer_tiering.report.summary import write_summary
+
+    with journaled(night.folder, "summarise") as step:
+        step.facts = {"summary": str(write_summary(night.profile, night.workspace, night.folder))}
+    return step.facts
+
+
+def code_version() -> str:
+    """Package version, with the commit when the project is a checkout."""
+    if not (project_root() / ".git").exists():
+        return __version__
+    commit = subprocess.run(
+        ["git", "-C", str(project_root()), "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    )
+    return f"{__version__}+{commit.stdout.strip()}" if commit.returncode == 0 else __version__

@@ -1,0 +1,171 @@
+"""A profile is one company's configuration; adding one changes no DAG and no model."""
+
+from __future__ import annotations
+
+import os
+from datetime import date
+from pathlib import Path
+from typing import Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from customer_tiering.errors import ProfileError
+from customer_tiering.workspace import Workspace, project_root
+
+
+class SourceLocation(BaseModel):
+    """Where a source lives: an Airflow connection id, a database URL, or a folder."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    connection: str | None = None
+    url: str | None = None
+    path: str | None = None
+
+    def model_post_init(self, _context: object, /) -> None:
+        if sum(value is not None for value in (self.connection, self.url, self.path)) != 1:
+            raise ValueError("give exactly one of connection, url, path")
+
+
+class SampleCompany(BaseModel):
+    """Ask for the embedded sample company to be generated under ``var/<profile>/source``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    customers: int = 400
+    years: int = 3
+    until: date | None = None
+    seed: int | None = None
+    dirt: float = 1.0
+
+
+class Channel(BaseModel):
+    """A notification channel: an Apprise URL, or an Airflow connection that holds one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    connection: str | None = None
+    url: str | None = None
+
+    def model_post_init(self, _context: object, /) -> None:
+        if (self.connection is None) == (self.url is None):
+            raise ValueError("give exactly one of connection, url")
+
+
+class Profile(BaseModel):
+    """One company. Money is in ``currency``; days are days of ``timezone``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    label_en: str
+    label_zh: str
+    timezone: str
+    currency: str = Field(pattern=r"^[A-Z]{3}$")
+    headline_scheme: str
+    schedule: str = "0 2 * * *"
+    sources: dict[str, SourceLocation]
+    sample_company: SampleCompany | None = None
+    channels: dict[str, Channel] = Field(default_factory=dict)
+    keep_snapshots: int = Field(default=7, ge=2)
+    language: Literal["en", "zh"] = "en"
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError(f"unknown time zone {value!r}; use a name such as Asia/Shanghai")
+        return value
+
+    @field_validator("sources")
+    @classmethod
+    def _known_sources(cls, value: dict[str, SourceLocation]) -> dict[str, SourceLocation]:
+        from customer_tiering.sources import source_names
+
+        if unknown := sorted(set(value) - set(source_names())):
+            raise ValueError(f"unknown sources {unknown}; declared are {sorted(source_names())}")
+        if not value:
+            raise ValueError("at least one source is needed")
+        return value
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+    @property
+    def workspace(self) -> Workspace:
+        return Workspace.of(self.name)
+
+    @property
+    def folder(self) -> Path:
+        """Where the profile's own files (seed overrides) lie."""
+        return profiles_folder() / self.name
+
+    def resolve_location(self, source: str) -> str:
+        """Path or URL of a source with its placeholders filled in.
+
+        ``{workspace}`` is ``var/<profile>``; ``{data}`` is the folder given as ``DATA=`` (``TIERING_DATA``).
+        Raises ``ProfileError`` when ``{data}`` is needed and was not given.
+        """
+        location = self.sources[source]
+        if location.connection:
+            return _airflow_connection_uri(location.connection)
+        return self.fill_placeholders(location.path or location.url or "", what=f"source {source}")
+
+    def resolve_channel(self, channel: str) -> str:
+        """The Apprise URL of a channel."""
+        configured = self.channels[channel]
+        if configured.connection:
+            return _airflow_connection_uri(configured.connection)
+        return self.fill_placeholders(configured.url or "", what=f"channel {channel}")
+
+    def fill_placeholders(self, text: str, *, what: str) -> str:
+        data = os.environ.get("TIERING_DATA", "")
+        if "{data}" in text and not data:
+            raise ProfileError(
+                f"profile {self.name}: {what} lies under {{data}}, and no data folder was given",
+                f"say where the files are: make run PROFILE={self.name} DATA=<folder>",
+            )
+        return text.replace("{workspace}", str(self.workspace.root)).replace("{data}", data)
+
+
+def _airflow_connection_uri(connection_id: str) -> str:
+    """URI of an Airflow connection (secrets stay in Airflow's own store)."""
+    from airflow.sdk import Connection
+
+    connection = Connection.get(connection_id)
+    return str(connection.extra_dejson.get("url") or connection.get_uri())
+
+
+def profiles_folder() -> Path:
+    return Path(os.environ.get("TIERING_PROFILES", project_root() / "profiles"))
+
+
+def profile_names() -> list[str]:
+    """Names of the profiles that exist, sorted."""
+    return sorted(path.stem for path in profiles_folder().glob("*.yml"))
+
+
+def load_profile(name: str) -> Profile:
+    """Read and check ``profiles/<name>.yml``.
+
+    Raises ``ProfileError`` naming the profile, the key and what is expected.
+    """
+    if name not in profile_names():
+        raise ProfileError(
+            f"unknown profile {name!r}; there are: {', '.join(profile_names()) or 'none'}",
+            f"use one of them, or write {profiles_folder().name}/{name}.yml (see README, Profiles)",
+        )
+    path = profiles_folder() / f"{name}.yml"
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        return Profile.model_validate({"name": name, **raw})
+    except yaml.YAMLError as error:
+        raise ProfileError(f"profile {name}: {path.name} is not valid YAML: {error}", "mend the file") from error
+    except ValidationError as error:
+        lines = "; ".join(
+            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()
+        )
+        raise ProfileError(f"profile {name}: {lines}", f"mend {path.name}") from error

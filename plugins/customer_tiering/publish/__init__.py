@@ -1,0 +1,1 @@
+"""The published snapshot: versioned folders and one pointer."""

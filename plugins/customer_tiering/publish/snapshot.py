@@ -1,0 +1,196 @@
+"""Publishing: a new versioned folder is complete before the pointer ``current`` moves to it, in one step.
+
+The published snapshots are also the record of accepted nights: a night counts as accepted once ``current`` has
+pointed to it, and tier history is read back from there. So no crash can separate "published" from "accepted".
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from customer_tiering.errors import OrderError, PublishError
+from customer_tiering.warehouse.identifiers import literal, quote
+from customer_tiering.workspace import Workspace
+
+SCHEMA = "marts"
+DATABASE = "tiers.duckdb"
+MANIFEST = "manifest.json"
+_UNFINISHED = ".unfinished-"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a snapshot is: its night, its run, its rules and code, and the rows of each mart."""
+
+    profile: str
+    as_of_date: str
+    run_id: str
+    rules_version: str
+    config_hash: str
+    code_version: str
+    headline_scheme: str
+    currency: str
+    rows: dict[str, int]
+
+    @property
+    def night(self) -> date:
+        return date.fromisoformat(self.as_of_date)
+
+
+def current_folder(workspace: Workspace) -> Path | None:
+    """The folder that ``current`` points to, or None before the first night.
+
+    Raises ``PublishError`` when the pointer leads nowhere.
+    """
+    pointer = workspace.published / "current"
+    if not pointer.is_symlink():
+        return None
+    folder = pointer.resolve()
+    if not (folder / MANIFEST).is_file():
+        raise PublishError(
+            f"{pointer} points to {folder.name}, which is no complete snapshot",
+            "point it to a folder that has a manifest.json: "
+            f"ln -sfn <folder> {pointer}",
+        )
+    return folder
+
+
+def read_manifest(folder: Path) -> Manifest:
+    return Manifest(**json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
+
+
+def last_accepted(workspace: Workspace) -> Manifest | None:
+    """The night that is published now, or None before the first."""
+    folder = current_folder(workspace)
+    return read_manifest(folder) if folder else None
+
+
+def check_order(workspace: Workspace, as_of: date) -> Manifest | None:
+    """The last accepted night. Raises ``OrderError`` when ``as_of`` lies before it: state moves forward only."""
+    accepted = last_accepted(workspace)
+    if accepted and as_of < accepted.night:
+        raise OrderError(
+            f"the night {as_of} lies before the last accepted night {accepted.night}; tiers move forward only",
+            f"run {accepted.night} or a later night; recomputing past nights needs a replay, which does not exist yet",
+        )
+    return accepted
+
+
+def publish(
+    connection: duckdb.DuckDBPyConnection, workspace: Workspace, manifest: Manifest, keep: int
+) -> Path:
+    """Write ``published/<as_of>_<run>/`` from schema ``marts`` and switch ``current`` to it.
+
+    Returns the new folder. ``keep`` snapshots remain. A crash before the switch leaves only a folder that the
+    next publish removes; the switch itself is one rename.
+    """
+    check_order(workspace, manifest.night)
+    workspace.published.mkdir(parents=True, exist_ok=True)
+    _remove_unfinished(workspace)
+    name = f"{manifest.as_of_date}_{manifest.run_id}"
+    unfinished, folder = workspace.published / f"{_UNFINISHED}{name}", workspace.published / name
+    unfinished.mkdir()
+    rows = _write_marts(connection, unfinished)
+    _write_json(unfinished / MANIFEST, asdict(manifest) | {"rows": rows})
+    for path in unfinished.iterdir():
+        _flush(path)
+    _flush(unfinished)
+    if folder.exists():  # the same run, published before it was killed
+        if current_folder(workspace) == folder.resolve():
+            shutil.rmtree(unfinished)
+            return folder
+        shutil.rmtree(folder)
+    unfinished.rename(folder)
+    point_current_to(workspace, folder)
+    _prune(workspace, keep)
+    return folder
+
+
+def point_current_to(workspace: Workspace, folder: Path) -> None:
+    """Switch the pointer atomically."""
+    fresh = workspace.published / ".current-new"
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(folder.name)
+    fresh.replace(workspace.published / "current")
+    _flush(workspace.published)
+
+
+def mart_names(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Tables of schema ``marts``, sorted."""
+    return [
+        name
+        for (name,) in connection.execute(
+            "select table_name from information_schema.tables where table_schema = ? "
+            "and table_catalog = current_database() order by table_name",
+            [SCHEMA],
+        ).fetchall()
+    ]
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """One checksum per mart of a snapshot; equal contents give equal checksums, whatever the row order."""
+    with duckdb.connect(str(folder / DATABASE), read_only=True) as connection:
+        result = {}
+        for name in mart_names(connection):
+            row = connection.execute(
+                f"select md5(coalesce(string_agg(line, chr(10) order by line), '')) from "
+                f"(select md5(cast(t as varchar)) as line from {quote(SCHEMA, name)} t)"
+            ).fetchone()
+            result[name] = str(row[0]) if row else ""
+        return result
+
+
+def _write_marts(connection: duckdb.DuckDBPyConnection, folder: Path) -> dict[str, int]:
+    rows = {}
+    connection.execute(f"attach {literal(str(folder / DATABASE))} as snapshot")
+    try:
+        connection.execute(f"create schema snapshot.{quote(SCHEMA)}")
+        for name in mart_names(connection):
+            mart, target = quote(SCHEMA, name), f"snapshot.{quote(SCHEMA, name)}"
+            connection.execute(f"create table {target} as select * from {mart} order by all")
+            connection.execute(
+                f"copy (select * from {target}) to {literal(str(folder / f'{name}.parquet'))} (format parquet)"
+            )
+            count = connection.execute(f"select count(*) from {target}").fetchone()
+            rows[name] = int(count[0]) if count else 0
+    finally:
+        connection.execute("detach snapshot")
+    return rows
+
+
+def _write_json(path: Path, content: dict[str, object]) -> None:
+    path.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+
+def _flush(path: Path) -> None:
+    """Bring a file or folder to disk, so that the pointer never leads to half of it after a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove_unfinished(workspace: Workspace) -> None:
+    for path in workspace.published.glob(f"{_UNFINISHED}*"):
+        shutil.rmtree(path)
+
+
+def _prune(workspace: Workspace, keep: int) -> None:
+    """Keep the newest snapshots, ``current`` among them."""
+    current = current_folder(workspace)
+    folders = sorted(
+        (path for path in workspace.published.iterdir() if (path / MANIFEST).is_file() and not path.is_symlink()),
+        key=lambda path: (path.name[:10], path.stat().st_mtime_ns),
+        reverse=True,
+    )
+    for path in folders[keep:]:
+        if path.resolve() != current:
+            shutil.rmtree(path)

@@ -1,0 +1,1 @@
+"""The cleaning gate: Great Expectations decides, row by row, what may flow."""

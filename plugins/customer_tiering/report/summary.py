@@ -1,0 +1,225 @@
+"""The summary of a run: rows per source and entity, customers per tier, changes, alerts, files, seconds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from customer_tiering.nightly.journal import read_journal
+from customer_tiering.profile import Profile
+from customer_tiering.publish.snapshot import DATABASE, current_folder, read_manifest
+from customer_tiering.workspace import Workspace
+
+SUMMARY = "summary.json"
+_CHANGES_SHOWN = 20
+_DIRECTIONS = {
+    "up": "up 升级",
+    "down": "down 降级",
+    "entered": "first tier 首次分级",
+    "left": "left 离开",
+    "to_pending": "to pending 转待评估",
+    "from_pending": "from pending 待评估转出",
+    "renamed": "renamed 改名",
+}
+
+
+def write_summary(profile: Profile, workspace: Workspace, folder: Path) -> Path:
+    """Collect the run's facts into ``summary.json`` and ``summary.txt``; returns the text file."""
+    facts = collect(profile, workspace, folder)
+    (folder / SUMMARY).write_text(json.dumps(facts, ensure_ascii=False, indent=2, default=str), encoding="utf-8")
+    path = folder / "summary.txt"
+    with path.open("w", encoding="utf-8") as stream:
+        Console(file=stream, width=110, no_color=True).print(render(facts))
+    return path
+
+
+def collect(profile: Profile, workspace: Workspace, folder: Path) -> dict[str, Any]:
+    """The facts of the run in ``folder`` and of the snapshot it published."""
+    finished = {event["step"]: event for event in read_journal(folder) if event["event"] == "finished"}
+    accounts = [
+        account
+        for name, event in finished.items()
+        if name.startswith("gate ")
+        for account in event["facts"]["accounts"]
+    ]
+    snapshot = current_folder(workspace)
+    if snapshot is None:
+        raise RuntimeError("nothing is published")
+    manifest = read_manifest(snapshot)
+    with duckdb.connect(str(snapshot / DATABASE), read_only=True) as connection:
+        tiers = _rows(
+            connection,
+            "select t.scheme, t.effective_tier as tier, any_value(d.label_zh) as label_zh, count(*) as customers, "
+            "cast(sum(i.annual_spend) as double) as annual_spend "
+            "from marts.fct_customer_tiers t "
+            "left join marts.dim_tiers d on t.scheme = d.scheme and t.effective_tier = d.tier "
+            "join marts.fct_customer_indicators i using (customer_id, as_of_date) "
+            "group by t.scheme, t.effective_tier order by t.scheme, min(coalesce(d.tier_rank, 99))",
+        )
+        changes = _rows(
+            connection,
+            "select scheme, direction, count(*) as customers from marts.fct_tier_changes "
+            "where as_of_date = ? group by all order by all",
+            [manifest.night],
+        )
+        moved = _rows(
+            connection,
+            "select c.customer_id, d.customer_name, c.from_tier, c.to_tier, d.owner from marts.fct_tier_changes c "
+            "left join marts.dim_customers d using (customer_id) where c.as_of_date = ? and c.scheme = ? "
+            "and c.direction in ('up', 'down') order by c.customer_id",
+            [manifest.night, manifest.headline_scheme],
+        )
+        quality = {
+            (row["source"], row["entity"]): row
+            for row in _rows(
+                connection, "select * from marts.fct_data_quality where as_of_date = ?", [manifest.night]
+            )
+        }
+    return {
+        "profile": profile.name,
+        "label": f"{profile.label_en} / {profile.label_zh}",
+        "as_of_date": manifest.as_of_date,
+        "run_id": manifest.run_id,
+        "currency": manifest.currency,
+        "headline_scheme": manifest.headline_scheme,
+        "last_accepted": finished.get("begin", {}).get("facts", {}).get("last_accepted"),
+        "rows": accounts,
+        "night_rows": list(quality.values()),
+        "tiers": tiers,
+        "changes": changes,
+        "moved": moved,
+        "alerts": finished.get("alert", {}).get("facts", {}),
+        "quarantine": _quarantine_by_rule(workspace),
+        "build": finished.get("build", {}).get("facts", {}),
+        "published": str(snapshot),
+        "report_folder": str(folder),
+        "data_docs": [str(path) for path in sorted(folder.glob("data_docs/*/docs/index.html"))],
+        "seconds": {name: event["seconds"] for name, event in finished.items() if name != "summarise"},
+    }
+
+
+def _quarantine_by_rule(workspace: Workspace) -> list[dict[str, Any]]:
+    from customer_tiering.warehouse.connection import open_warehouse
+    from customer_tiering.warehouse.quarantine import open_by_rule
+
+    with open_warehouse(workspace) as connection:
+        return open_by_rule(connection)
+
+
+def _rows(
+    connection: duckdb.DuckDBPyConnection, sql: str, parameters: list[Any] | None = None
+) -> list[dict[str, Any]]:
+    cursor = connection.execute(sql, parameters or [])
+    names = [column[0] for column in cursor.description or []]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def render(facts: dict[str, Any]) -> Group:
+    """The facts as tables for a terminal."""
+    parts: list[Any] = [
+        Text(f"\n{facts['label']}  ·  night of {facts['as_of_date']}  ·  run {facts['run_id']}", style="bold")
+    ]
+    parts += [_rows_table(facts), _tiers_table(facts), _changes_text(facts)]
+    if facts["quarantine"]:
+        parts.append(_quarantine_table(facts))
+    parts += [_seconds_table(facts), _files_text(facts)]
+    return Group(*parts)
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="")
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="left" if index < 2 else "right")
+    return table
+
+
+def _rows_table(facts: dict[str, Any]) -> Table:
+    table = _table(
+        "Rows of this run 本次数据量", "source", "entity", "in", "kept", "merged", "quarantined", "released"
+    )
+    for row in facts["rows"]:
+        table.add_row(
+            row["source"],
+            row["entity"],
+            *(
+                f"{row[name]:,}"
+                for name in ("rows_in", "rows_kept", "rows_merged", "rows_quarantined", "rows_released")
+            ),
+        )
+    return table
+
+
+def _tiers_table(facts: dict[str, Any]) -> Table:
+    table = _table("Customers per tier 客户分级", "scheme", "tier", "customers", "share", f"spend ({facts['currency']})")
+    totals: dict[str, int] = {}
+    for row in facts["tiers"]:
+        totals[row["scheme"]] = totals.get(row["scheme"], 0) + row["customers"]
+    for row in facts["tiers"]:
+        mark = " *" if row["scheme"] == facts["headline_scheme"] else ""
+        label = "待评估" if row["tier"] == "pending" else row["label_zh"]
+        table.add_row(
+            row["scheme"] + mark,
+            f"{row['tier']} {label or ''}",
+            f"{row['customers']:,}",
+            f"{row['customers'] / totals[row['scheme']]:.1%}",
+            f"{row['annual_spend']:,.0f}" if row["annual_spend"] is not None else "unknown",
+        )
+    table.caption = "* headline scheme 主方案"
+    table.caption_justify = "left"
+    return table
+
+
+def _changes_text(facts: dict[str, Any]) -> Text:
+    text = Text("Tier changes 等级变动\n", style="")
+    if not facts["changes"]:
+        text.append("  none 无\n")
+    for row in facts["changes"]:
+        direction = _DIRECTIONS.get(row["direction"], row["direction"])
+        text.append(f"  {row['scheme']}: {row['customers']:,} {direction}\n")
+    for row in facts["moved"][:_CHANGES_SHOWN]:
+        text.append(
+            f"    {row['customer_id']}  {row['customer_name']}: {row['from_tier']} → {row['to_tier']}"
+            f"  ({row['owner'] or 'no account manager'})\n"
+        )
+    if len(facts["moved"]) > _CHANGES_SHOWN:
+        text.append(f"    and {len(facts['moved']) - _CHANGES_SHOWN} more in fct_tier_changes\n")
+    sent, failed = facts["alerts"].get("sent", {}), facts["alerts"].get("failed", {})
+    text.append("Alerts sent 已发送通知: ")
+    text.append(", ".join(f"{channel} {count}" for channel, count in sent.items()) or "no channel")
+    for channel, count in failed.items():
+        if count:
+            text.append(f"\n  channel {channel}: {count} messages failed; they are due again the next night")
+    for row in facts["rows"]:
+        for warning in row["warnings"]:
+            text.append(f"\nWarning 警告: {warning}")
+    return text
+
+
+def _quarantine_table(facts: dict[str, Any]) -> Table:
+    table = _table("Open quarantine 隔离中", "rule", "reason", "rows")
+    for row in facts["quarantine"]:
+        table.add_row(row["rule"], f"{row['reason_en']} {row['reason_zh']}", f"{row['rows']:,}")
+    return table
+
+
+def _seconds_table(facts: dict[str, Any]) -> Table:
+    table = Table(title="Seconds per step 各步用时", title_justify="left", title_style="bold", header_style="")
+    for name in facts["seconds"]:
+        table.add_column(name, justify="right")
+    table.add_row(*(f"{seconds:.1f}" for seconds in facts["seconds"].values()))
+    return table
+
+
+def _files_text(facts: dict[str, Any]) -> Text:
+    lines = [
+        f"Published 已发布   {facts['published']}  (pointer: {Path(facts['published']).parent / 'current'})",
+        f"Run report 运行记录 {facts['report_folder']}",
+        *(f"Data Docs 质量报告 {path}" for path in facts["data_docs"]),
+    ]
+    return Text("\n".join(lines), no_wrap=True, overflow="ignore")

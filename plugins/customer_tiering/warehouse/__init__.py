@@ -1,0 +1,1 @@
+"""The private DuckDB warehouse: one writer at a time."""

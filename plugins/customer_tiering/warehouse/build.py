@@ -1,0 +1,98 @@
+"""Running dbt inside the process: the models, then their tests; nothing is published unless all pass."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from customer_tiering.errors import BuildFailed
+from customer_tiering.profile import Profile
+from customer_tiering.warehouse.connection import warehouse_lock
+from customer_tiering.workspace import project_root
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """How many models were built and tests passed."""
+
+    models: int
+    tests: int
+
+
+def build_models(profile: Profile, log_folder: Path) -> BuildResult:
+    """Build and test every model of the profile's sources.
+
+    Raises ``BuildFailed`` naming each failing node, its message and where the log is.
+    """
+    with warehouse_lock(profile.workspace):
+        result = run_dbt(profile, ["build", "--exclude-resource-type", "unit_test"], log_folder)
+    return BuildResult(
+        models=sum(node.node.resource_type == "model" for node in result),
+        tests=sum(node.node.resource_type == "test" for node in result),
+    )
+
+
+def run_dbt(profile: Profile, command: list[str], log_folder: Path) -> Any:
+    """Run a dbt command on the profile's warehouse; returns dbt's node results. Raises ``BuildFailed``."""
+    with _environment(profile):
+        from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+        from dbt.cli.main import dbtRunner
+
+        project = str(project_root() / "dbt_project")
+        try:
+            outcome = dbtRunner().invoke(
+                [
+                    *command,
+                    *("--project-dir", project, "--profiles-dir", project),
+                    *("--target-path", str(profile.workspace.dbt_target), "--log-path", str(log_folder)),
+                    *("--vars", json.dumps({"enabled_sources": sorted(profile.sources)})),
+                    *("--log-level", "none", "--no-print", "--no-use-colors"),
+                ]
+            )
+        finally:
+            # dbt keeps the file open in this process; the next step opens it with other settings.
+            DuckDBConnectionManager.close_all_connections()
+    if outcome.success:
+        return outcome.result
+    failures = [
+        f"{node.node.resource_type} {node.node.name}: {_first_line(node.message)}"
+        for node in getattr(outcome.result, "results", None) or []
+        if node.status in ("error", "fail")
+    ]
+    if not failures:
+        failures = [_first_line(str(outcome.exception or "dbt stopped without a message"))]
+    raise BuildFailed(
+        f"profile {profile.name}: the models were not accepted; nothing is published:\n  - "
+        + "\n  - ".join(failures),
+        f"see {log_folder / 'dbt.log'}; mend the model or the data and run the night again",
+    )
+
+
+def _first_line(message: str | None) -> str:
+    lines = [line.strip() for line in (message or "").splitlines() if line.strip()]
+    return " ".join(lines[:3])
+
+
+@contextmanager
+def _environment(profile: Profile) -> Iterator[None]:
+    """dbt reads the warehouse's path from the environment; telemetry stays off."""
+    wanted = {
+        "TIERING_WAREHOUSE": str(profile.workspace.warehouse),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "DO_NOT_TRACK": "1",
+    }
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

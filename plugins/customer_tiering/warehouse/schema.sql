@@ -1,0 +1,60 @@
+-- Tables that the pipeline keeps beside the models. Nothing here holds a run's clock time: equal loads give equal rows.
+create schema if not exists raw;          -- accepted rows, text, one table per source entity
+create schema if not exists gate;         -- the batch under validation; transient
+create schema if not exists quarantine;   -- rows kept out, one table per source entity
+create schema if not exists rules;        -- versioned seeds
+create schema if not exists state;        -- what the last accepted night published
+create schema if not exists meta;
+
+-- One row per night to compute: one on a night, many in a replay.
+create table if not exists meta.as_of_dates (
+    as_of_date date primary key,
+    rules_version varchar not null,
+    spend_window_start date not null,
+    spend_window_end date not null
+);
+
+-- Which loads a run saw.
+create table if not exists meta.run_loads (
+    run_id varchar, as_of_date date, source varchar, load_id varchar,
+    primary key (run_id, source, load_id)
+);
+
+-- A load is gated once per entity; the night that gated it accounts for it.
+create table if not exists meta.gated_loads (
+    source varchar, entity varchar, load_id varchar, as_of_date date not null,
+    rows_in bigint not null, rows_kept bigint not null, rows_merged bigint not null, rows_quarantined bigint not null,
+    primary key (source, entity, load_id)
+);
+
+-- Rows that left quarantine, by the night they left it.
+create table if not exists meta.releases (
+    source varchar, entity varchar, as_of_date date, rows_released bigint,
+    primary key (source, entity, as_of_date)
+);
+
+-- Rows flagged by repair rules; mended in the models.
+create table if not exists meta.row_flags (
+    source varchar, entity varchar, row_id varchar, rule varchar,
+    primary key (source, entity, row_id, rule)
+);
+
+-- Centre and spread of log amounts that outlier rules compare with; fixed per night, so that a rerun agrees.
+create table if not exists meta.outlier_statistics (
+    as_of_date date, source varchar, entity varchar, column_name varchar,
+    median_log double, mad_log double, row_count bigint,
+    primary key (as_of_date, source, entity, column_name)
+);
+
+-- Why a row is kept out; a row can break several rules. Offending values of private columns are masked.
+create table if not exists quarantine.failures (
+    source varchar, entity varchar, row_id varchar, rule varchar, column_name varchar, offending_value varchar,
+    reason_en varchar, reason_zh varchar, load_id varchar, first_seen date, last_seen date,
+    primary key (source, entity, row_id, rule)
+);
+
+-- Tier changes of accepted nights before the one being computed, as published.
+create table if not exists state.tier_changes (
+    customer_id varchar, scheme varchar, as_of_date date, from_tier varchar, to_tier varchar,
+    direction varchar, cause varchar
+);

@@ -1,0 +1,85 @@
+"""Where a company's files lie: everything a run makes is under ``var/<profile>/``."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+
+
+def project_root() -> Path:
+    """The checkout; ``TIERING_HOME`` overrides it for deployments that mount the project elsewhere."""
+    return Path(os.environ.get("TIERING_HOME", PROJECT_ROOT)).resolve()
+
+
+def var_root() -> Path:
+    """Parent of every company's folder; ``TIERING_VAR`` overrides it (tests, mounted volumes)."""
+    return Path(os.environ.get("TIERING_VAR", project_root() / "var")).resolve()
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folders of one profile."""
+
+    root: Path
+
+    @classmethod
+    def of(cls, profile_name: str) -> Workspace:
+        return cls(var_root() / profile_name)
+
+    @property
+    def landing(self) -> Path:
+        """Append-only Parquet, one dataset per source."""
+        return self.root / "landing"
+
+    @property
+    def extract_state(self) -> Path:
+        """dlt's working folder: pending packages and cursors."""
+        return self.root / "landing" / ".dlt"
+
+    @property
+    def warehouse(self) -> Path:
+        """The private DuckDB file; BI never opens it."""
+        return self.root / "warehouse" / "warehouse.duckdb"
+
+    @property
+    def published(self) -> Path:
+        """Versioned snapshots and the pointer ``current``."""
+        return self.root / "published"
+
+    @property
+    def ledger(self) -> Path:
+        """What cannot be rebuilt: what was told to whom."""
+        return self.root / "ledger"
+
+    @property
+    def reports(self) -> Path:
+        """One folder per run: summary, step times, logs, Data Docs."""
+        return self.root / "reports"
+
+    @property
+    def night_lock(self) -> Path:
+        return self.root / "night.lock"
+
+    @property
+    def warehouse_lock(self) -> Path:
+        return self.root / "warehouse.lock"
+
+    @property
+    def airflow_home(self) -> Path:
+        return self.root / "airflow"
+
+    @property
+    def dbt_target(self) -> Path:
+        """dbt's compiled artefacts; one folder per profile keeps partial parsing warm."""
+        return self.root / "warehouse" / "dbt"
+
+    def make(self) -> None:
+        """Create the folders that a night writes into."""
+        for folder in (self.landing, self.warehouse.parent, self.published, self.ledger, self.reports):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def run_folder(self, run_id: str) -> Path:
+        return self.reports / run_id
