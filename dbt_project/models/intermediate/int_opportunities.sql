@@ -11,7 +11,7 @@ with source as (
         'budget': 'decimal(18, 2)',
         'industry_fit': 'decimal(18, 6)',
         'has_decision_maker': 'boolean',
-        'cooperation_depth': 'decimal(18, 6)',
+        'cooperation_depth': 'varchar',
         'opened_on': 'date',
         'closed_on': 'date',
     }) }}

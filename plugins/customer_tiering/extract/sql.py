@@ -90,4 +90,6 @@ def table_resource(entity: Entity, url: str) -> Any:
         query_adapter_callback=select_text,
         write_disposition="append",
     )
-    return resource.add_map(add_origin).with_name(entity.name)
+    # After the incremental step (gen, incremental, here): it recognises rows of the boundary by their content,
+    # which must not contain the row number.
+    return resource.add_map(add_origin, insert_at=2).with_name(entity.name)

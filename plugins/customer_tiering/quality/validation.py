@@ -49,15 +49,12 @@ from great_expectations.data_context.types.resource_identifiers import (
 from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 from great_expectations.expectations.metadata_types import FailureSeverity
 from great_expectations.expectations.registry import get_expectation_impl
-from great_expectations.render.components import LegacyDiagnosticRendererType
 
 logger = logging.getLogger(__name__)
 
 # Sample values of a failed rule in results and docs; none at all for personal data.
 MAX_SAMPLES = 5
 _DOCS = "docs"
-# Extra columns of the Data Docs: header and key of the rule.
-_DOCS_COLUMNS = {"Rule": "rule", "On failure": "on_failure", "Reason": "reason_en", "原因": "reason_zh"}
 # What a result may say about a column of personal data: how many, never what.
 _COUNTS = {
     "element_count",
@@ -171,16 +168,7 @@ class Validator:
                 for rule in suite.expectations
             ]
         engine = self._datasources[schema].get_execution_engine()
-        gx_suite = ExpectationSuite(
-            name=suite.name,
-            expectations=expectations,
-            meta={
-                "notes": {
-                    "format": LegacyDiagnosticRendererType.META_PROPERTIES.value,
-                    "content": _DOCS_COLUMNS,
-                }
-            },
-        )
+        gx_suite = ExpectationSuite(name=suite.name, expectations=expectations)
         result = batch.validate(
             gx_suite,
             # Counts and the query of failing rows. Values are not fetched here: with LIMIT n GX would scan
@@ -339,8 +327,13 @@ def _resolve(value: Any, parameters: Mapping[str, object]) -> Any:
 
 
 def _meta(rule: Rule) -> dict[str, Any]:
-    values = {"rule": rule.rule, **rule.meta.model_dump(exclude_none=True)}
-    return values | {"attributes": values}  # where the Data Docs look for their extra columns
+    return {"rule": rule.rule, **rule.meta.model_dump(exclude_none=True)}
+
+
+def _description(rule: Rule) -> str:
+    """The line of the Data Docs."""
+    reasons = f"{rule.meta.reason_en} / {rule.meta.reason_zh}"
+    return f"{rule.rule}: {reasons} (on failure: {rule.meta.on_failure}) [{rule.type}]"
 
 
 def _expectation(rule: Rule, parameters: Mapping[str, object], row_id_column: str) -> Any:
@@ -348,9 +341,7 @@ def _expectation(rule: Rule, parameters: Mapping[str, object], row_id_column: st
     kwargs = {name: _resolve(value, parameters) for name, value in rule.kwargs.items()}
     if implementation is library.ExpectNoRowsFromQuery:
         kwargs.setdefault("row_id_column", row_id_column)
-    return implementation(
-        **kwargs, severity=rule.severity, meta=_meta(rule), notes=f"{rule.rule}: {rule.meta.reason_en}"
-    )
+    return implementation(**kwargs, severity=rule.severity, meta=_meta(rule), description=_description(rule))
 
 
 def _not_evaluated(rule: Rule, message: str) -> ExpectationValidationResult:
@@ -363,7 +354,11 @@ def _not_evaluated(rule: Rule, message: str) -> ExpectationValidationResult:
             "exception_traceback": "",
         },
         expectation_config=ExpectationConfiguration(
-            type=rule.type, kwargs=rule.kwargs, meta=_meta(rule), severity=FailureSeverity(rule.severity)
+            type=rule.type,
+            kwargs=rule.kwargs,
+            meta=_meta(rule),
+            severity=FailureSeverity(rule.severity),
+            description=_description(rule),
         ),
     )
 
@@ -402,7 +397,8 @@ def _outcome(
 ) -> RuleOutcome:
     message = _exception_message(item)
     evaluated = int(item.result.get("element_count") or 0)
-    unexpected = int(item.result.get("unexpected_count") or 0) if message is None else 0
+    row_level = is_row_level(get_expectation_impl(rule.type))
+    unexpected = int(item.result.get("unexpected_count") or 0) if row_level and message is None else 0
     return RuleOutcome(
         rule=rule.rule,
         source=suite.source,
@@ -456,15 +452,18 @@ def _clean(item: ExpectationValidationResult, outcome: RuleOutcome, private: boo
             "exception_traceback": "",
         }
         item.result = {}
-    elif private:
-        row_level = is_row_level(get_expectation_impl(outcome.expectation_type))
-        allowed = _COUNTS | ({"observed_value"} if row_level else set())
+        return
+    row_level = is_row_level(get_expectation_impl(outcome.expectation_type))
+    if private:
+        allowed = _COUNTS if row_level else {"element_count"}
         item.result = {name: value for name, value in item.result.items() if name in allowed}
     else:
         item.result.pop("details", None)
         observed = item.result.get("observed_value")
         if isinstance(observed, list):
             item.result["observed_value"] = observed[:MAX_SAMPLES]
+        if not row_level:
+            item.result.pop("unexpected_count", None)  # of distinct values; the docs would divide it by rows
 
 
 def _plain(value: Any) -> Any:

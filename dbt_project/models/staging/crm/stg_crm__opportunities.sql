@@ -17,7 +17,7 @@ renamed as (
         {{ parse_money('budget') }} as budget,
         {{ parse_rate('industry_fit') }} as industry_fit,
         coalesce(has_decision_maker = '1', false) as has_decision_maker,
-        {{ parse_rate('cooperation_depth') }} as cooperation_depth,
+        cooperation_depth,
         {{ parse_date('created_at') }} as opened_on,
         {{ parse_date('closed_at') }} as closed_on
     from source

@@ -7,17 +7,15 @@ from typing import Any, ClassVar
 import sqlalchemy as sa
 from great_expectations.compatibility import pydantic
 from great_expectations.core.suite_parameters import SuiteParameterDict
-from great_expectations.expectations.expectation import BatchExpectation, render_suite_parameter_string
+from great_expectations.expectations.expectation import BatchExpectation
 from great_expectations.expectations.metrics.map_metric_provider import (
     ColumnMapMetricProvider,
     column_condition_partial,
 )
-from great_expectations.render import LegacyRendererType, RenderedStringTemplateContent
-from great_expectations.render.renderer.renderer import renderer
 
 from customer_tiering.quality.engine import DuckDBExecutionEngine
 from customer_tiering.quality.expectations import sql
-from customer_tiering.quality.expectations.base import RowExpectation, as_list, sentence
+from customer_tiering.quality.expectations.base import RowExpectation, as_list
 from customer_tiering.quality.expectations.values import checked_formats
 
 
@@ -64,7 +62,6 @@ class ExpectColumnValuesToReference(RowExpectation):
 
     map_metric = "column_values.reference"
     success_keys = ("referenced_table", "referenced_column", "trim", "mostly")
-    statement: ClassVar[str] = "values must exist in {referenced_table} ({referenced_column})"
 
 
 class ExpectColumnValuesToMatchAMapping(RowExpectation):
@@ -81,7 +78,6 @@ class ExpectColumnValuesToMatchAMapping(RowExpectation):
 
     map_metric = "column_values.reference"
     success_keys = ("referenced_table", "referenced_column", "trim", "mostly")
-    statement: ClassVar[str] = "values must be listed in the mapping {referenced_table} ({referenced_column})"
 
 
 class ColumnsUniqueWithAccepted(ColumnMapMetricProvider):
@@ -131,9 +127,6 @@ class ExpectColumnsToBeUniqueWithAccepted(RowExpectation):
 
     map_metric = "columns.unique_with_accepted"
     success_keys = ("column_list", "accepted_table", "accepted_columns", "mostly")
-    statement: ClassVar[str] = (
-        "the key {column_list} must be unique within the batch and against {accepted_table}"
-    )
 
     @pydantic.root_validator(pre=True)
     def _first_column(cls, values: dict[str, Any]) -> dict[str, Any]:
@@ -191,7 +184,6 @@ class ExpectColumnPairDatesInOrder(RowExpectation):
 
     map_metric = "columns.dates_in_order"
     success_keys = ("earlier_column", "later_column", "or_equal", "formats", "mostly")
-    statement: ClassVar[str] = "{earlier_column} must not lie after {later_column}"
 
     _check = pydantic.validator("formats", allow_reuse=True)(checked_formats)
 
@@ -243,16 +235,3 @@ class ExpectNoRowsFromQuery(BatchExpectation):
                 "unexpected_percent": 100 * found / rows if rows else 0.0,
             },
         }
-
-    @classmethod
-    @renderer(renderer_type=LegacyRendererType.PRESCRIPTIVE)
-    @render_suite_parameter_string
-    def _prescriptive_renderer(
-        cls,
-        configuration: Any = None,
-        result: Any = None,
-        runtime_configuration: dict[str, Any] | None = None,  # noqa: ARG003 - GX's signature
-        **kwargs: Any,  # noqa: ARG003
-    ) -> list[RenderedStringTemplateContent]:
-        configuration = configuration or result.expectation_config
-        return sentence(f"this query must find no rows: {configuration.kwargs['unexpected_rows_query']}")

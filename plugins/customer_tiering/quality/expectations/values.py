@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Any
 
 from great_expectations.compatibility import pydantic
 from great_expectations.core.suite_parameters import SuiteParameterDict
@@ -56,7 +56,6 @@ class ExpectColumnValuesToBeDate(RowExpectation):
 
     map_metric = "column_values.date"
     success_keys = ("formats", "mostly")
-    statement: ClassVar[str] = "values must be calendar dates (ISO or one of {formats})"
 
     _check = pydantic.validator("formats", allow_reuse=True)(checked_formats)
 
@@ -81,7 +80,6 @@ class ExpectColumnValuesToBeIsoDate(RowExpectation):
     """
 
     map_metric = "column_values.iso_date"
-    statement: ClassVar[str] = "values must be written as YYYY-MM-DD, optionally with a time"
 
 
 class ValuesNumber(ColumnMapMetricProvider):
@@ -133,7 +131,6 @@ class ExpectColumnValuesToBeNumber(RowExpectation):
 
     map_metric = "column_values.number"
     success_keys = ("min_value", "max_value", "strict_min", "strict_max", "mostly")
-    statement: ClassVar[str] = "values must be numbers (minimum {min_value}, maximum {max_value})"
 
 
 class ValuesRobustZScore(ColumnMapMetricProvider):
@@ -182,6 +179,3 @@ class ExpectColumnValuesToBeWithinRobustZScore(RowExpectation):
 
     map_metric = "column_values.within_robust_z_score"
     success_keys = ("median_log", "mad_log", "threshold", "mostly")
-    statement: ClassVar[str] = (
-        "sizes of amounts must be within {threshold} robust standard deviations of the usual (on a log scale)"
-    )
