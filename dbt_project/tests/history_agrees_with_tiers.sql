@@ -9,5 +9,5 @@ left join {{ ref('fct_tier_history') }} as history
         and tiers.scheme = history.scheme
         and history.valid_to is null
 where
-    tiers.as_of_date = (select max(as_of_date) from {{ ref('int_as_of_dates') }})
+    tiers.as_of_date = (select max(nights.as_of_date) from {{ ref('int_as_of_dates') }} as nights)
     and (history.tier is null or history.tier <> tiers.effective_tier or history.valid_from <> tiers.tier_since)

@@ -1,9 +1,12 @@
 -- The points of a customer's indicators are its score, to the last decimal.
-select
-    tiers.customer_id,
-    tiers.scheme
-from {{ ref('fct_customer_tiers') }} as tiers
-inner join (
+with tiers as (
+
+    select * from {{ ref('fct_customer_tiers') }}
+
+),
+
+sums as (
+
     select
         customer_id,
         scheme,
@@ -11,9 +14,16 @@ inner join (
         sum(points) as points
     from {{ ref('fct_indicator_scores') }}
     group by customer_id, scheme, as_of_date
-) as scores
+
+)
+
+select
+    tiers.customer_id,
+    tiers.scheme
+from tiers
+inner join sums
     on
-        tiers.customer_id = scores.customer_id
-        and tiers.scheme = scores.scheme
-        and tiers.as_of_date = scores.as_of_date
-where tiers.score is not null and tiers.score <> scores.points
+        tiers.customer_id = sums.customer_id
+        and tiers.scheme = sums.scheme
+        and tiers.as_of_date = sums.as_of_date
+where tiers.score is not null and tiers.score <> sums.points

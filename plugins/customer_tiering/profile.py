@@ -165,7 +165,5 @@ def load_profile(name: str) -> Profile:
     except yaml.YAMLError as error:
         raise ProfileError(f"profile {name}: {path.name} is not valid YAML: {error}", "mend the file") from error
     except ValidationError as error:
-        lines = "; ".join(
-            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()
-        )
+        lines = "; ".join(f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors())
         raise ProfileError(f"profile {name}: {lines}", f"mend {path.name}") from error

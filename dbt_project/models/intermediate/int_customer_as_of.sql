@@ -32,5 +32,6 @@ from customers
 cross join as_of_dates
 left join first_orders
     on customers.customer_id = first_orders.customer_id
-where coalesce(least(customers.registered_on, first_orders.first_order_on), as_of_dates.as_of_date)
+where
+    coalesce(least(customers.registered_on, first_orders.first_order_on), as_of_dates.as_of_date)
     <= as_of_dates.as_of_date

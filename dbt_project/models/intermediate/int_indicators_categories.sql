@@ -41,7 +41,7 @@ ranked as (
         category,
         row_number() over (
             partition by customer_id, as_of_date
-            order by net_amount desc, category
+            order by net_amount desc, category asc
         ) as category_rank
     from bought
 

@@ -32,7 +32,7 @@ ranked as (
         source.reviewed_on,
         row_number() over (
             partition by ids.customer_id
-            order by source.reviewed_on desc, source.source_customer_id
+            order by source.reviewed_on desc, source.source_customer_id asc
         ) as review_rank
     from source
     inner join ids

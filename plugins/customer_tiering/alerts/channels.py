@@ -46,4 +46,3 @@ def _register_json_lines() -> None:
         return True
 
     _REGISTERED = True
-

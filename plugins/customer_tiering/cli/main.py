@@ -165,5 +165,3 @@ def _published(profile_name: str) -> Path:
 
 def main() -> None:
     sys.exit(app())
-
-

@@ -198,7 +198,8 @@ def _json_keys(source: Source, entity: Entity, path: Path) -> set[str]:
         with duckdb.connect() as connection:
             connection.register("lines", lines)
             keys = connection.execute(
-                "select distinct unnest(json_keys(line)) from lines where json_valid(line) and json_type(line) = 'OBJECT'"
+                "select distinct unnest(json_keys(line)) from lines "
+                "where json_valid(line) and json_type(line) = 'OBJECT'"
             ).fetchall()
         return {key for (key,) in keys}
     raise _empty(source, entity, path)

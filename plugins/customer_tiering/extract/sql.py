@@ -59,6 +59,9 @@ def check_tables(source: Source, url: str) -> None:
 def table_resource(entity: Entity, url: str) -> Any:
     """A dlt resource of the table's rows whose cursor is at or past the last one landed, as text."""
 
+    if entity.table is None or entity.cursor is None:
+        raise ValueError(f"entity {entity.name} is not declared as a table with a cursor")
+
     def as_text(table: sa.Table) -> None:
         for column in table.columns:
             column.type = sa.Text()

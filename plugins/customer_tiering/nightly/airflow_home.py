@@ -64,7 +64,5 @@ def prepare_airflow(profile: Profile, log: Path) -> None:
                 check=False,
             )
         if done.returncode != 0:
-            raise TieringError(
-                f"airflow {' '.join(arguments)} failed with exit code {done.returncode}", f"see {log}"
-            )
+            raise TieringError(f"airflow {' '.join(arguments)} failed with exit code {done.returncode}", f"see {log}")
     stamp.write_text(version)

@@ -56,8 +56,7 @@ def current_folder(workspace: Workspace) -> Path | None:
     if not (folder / MANIFEST).is_file():
         raise PublishError(
             f"{pointer} points to {folder.name}, which is no complete snapshot",
-            "point it to a folder that has a manifest.json: "
-            f"ln -sfn <folder> {pointer}",
+            f"point it to a folder that has a manifest.json: ln -sfn <folder> {pointer}",
         )
     return folder
 
@@ -83,9 +82,7 @@ def check_order(workspace: Workspace, as_of: date) -> Manifest | None:
     return accepted
 
 
-def publish(
-    connection: duckdb.DuckDBPyConnection, workspace: Workspace, manifest: Manifest, keep: int
-) -> Path:
+def publish(connection: duckdb.DuckDBPyConnection, workspace: Workspace, manifest: Manifest, keep: int) -> Path:
     """Write ``published/<as_of>_<run>/`` from schema ``marts`` and switch ``current`` to it.
 
     Returns the new folder. ``keep`` snapshots remain. A crash before the switch leaves only a folder that the

@@ -249,9 +249,7 @@ class DuckDBUnique(ColumnMapMetricProvider):
 
     @column_condition_partial(engine=DuckDBExecutionEngine)
     def _duckdb(cls, column: Any, _table: Any, _sqlalchemy_engine: sa.Engine, **_: Any) -> Any:
-        return sql.condition(
-            f"NOT {sql.is_repeated([column.name], sql.selectable(_table, _sqlalchemy_engine))}"
-        )
+        return sql.condition(f"NOT {sql.is_repeated([column.name], sql.selectable(_table, _sqlalchemy_engine))}")
 
 
 class DuckDBCompoundUnique(MulticolumnMapMetricProvider):

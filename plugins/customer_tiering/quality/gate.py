@@ -178,8 +178,8 @@ class Gate:
                 insert or ignore into meta.outlier_statistics
                 with amounts as (
                     select ln(abs(try_cast({quote(column)} as double))) as log_amount
-                    from (select {quote(column)} from {quote('raw', name)}
-                          union all select {quote(column)} from {quote('gate', name)})
+                    from (select {quote(column)} from {quote("raw", name)}
+                          union all select {quote(column)} from {quote("gate", name)})
                     where abs(try_cast({quote(column)} as double)) > 0
                 ),
                 centre as (select median(log_amount) as median_log, count(*) as row_count from amounts)
@@ -272,9 +272,7 @@ class Gate:
                 "where _row_id in (select _row_id from _accepted where _reopened)",
                 [self.as_of],
             )
-            connection.execute(
-                f"update {kept_out} set _last_seen = ? where _status = 'open'", [self.as_of]
-            )
+            connection.execute(f"update {kept_out} set _last_seen = ? where _status = 'open'", [self.as_of])
             self._store_failures(entity)
             counted = self._count_by_load()
             self._record_loads(entity, loads, counted)
@@ -288,10 +286,10 @@ class Gate:
         except BaseException:
             connection.execute("rollback")
             raise
-        totals = [sum(counts[position] for counts in counted.values()) for position in range(4)]
-        return EntityAccount(
-            self.source.name, entity.name, *totals, rows_released=released, warnings=warnings
+        rows_in, kept, merged, quarantined = (
+            sum(counts[position] for counts in counted.values()) for position in range(4)
         )
+        return EntityAccount(self.source.name, entity.name, rows_in, kept, merged, quarantined, released, warnings)
 
     def _collect_failures(self, entity: Entity, suite: Suite, outcomes: list[RuleOutcome]) -> None:
         """Gather failing rows by each rule's own SQL; no row passes through Python."""
@@ -372,9 +370,7 @@ class Gate:
             ).fetchall()
         }
 
-    def _record_loads(
-        self, entity: Entity, loads: list[Load], counted: dict[str, tuple[int, int, int, int]]
-    ) -> None:
+    def _record_loads(self, entity: Entity, loads: list[Load], counted: dict[str, tuple[int, int, int, int]]) -> None:
         """Account for each load once; a load without rows of this entity counts as zeros."""
         for load in loads:
             counts = counted.get(load.load_id, (0, 0, 0, 0))

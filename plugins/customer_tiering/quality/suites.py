@@ -129,9 +129,7 @@ def load_suites(directory: Path) -> dict[tuple[str, str], Suite]:
         suites[suite.source, suite.entity] = suite
         for rule in suite.expectations:
             if rule.rule in seen:
-                problems.append(
-                    f"{_short(path)}: rule {rule.rule}: key rule: also used in {_short(seen[rule.rule])}"
-                )
+                problems.append(f"{_short(path)}: rule {rule.rule}: key rule: also used in {_short(seen[rule.rule])}")
             seen.setdefault(rule.rule, path)
     if problems:
         raise SuiteError("\n".join(problems), "correct the suite files and run again")
@@ -185,14 +183,12 @@ def check_rule(rule: Rule) -> list[str]:
     unknown = sorted(set(rule.kwargs) - allowed)
     if unknown:
         return [
-            f"key kwargs.{name}: {rule.type} has no such argument ({', '.join(sorted(allowed))})"
-            for name in unknown
+            f"key kwargs.{name}: {rule.type} has no such argument ({', '.join(sorted(allowed))})" for name in unknown
         ]
     problems = []
     if not is_row_level(implementation) and rule.meta.on_failure in ("quarantine", "repair"):
         problems.append(
-            f"key meta.on_failure: {rule.type} judges the whole table, so no row can be put aside: "
-            "use block or warn"
+            f"key meta.on_failure: {rule.type} judges the whole table, so no row can be put aside: use block or warn"
         )
     # Arguments that wait for a parameter can only be checked when its value is known.
     waiting = {name for name, value in rule.kwargs.items() if _parameters(value)}

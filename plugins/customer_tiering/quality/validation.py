@@ -163,10 +163,7 @@ class Validator:
             batch = self._batch(schema, table)
         except Exception as error:
             message = f"cannot read {schema}.{table}: {_first_line(str(error))}"
-            return [
-                _outcome(suite, rule, _not_evaluated(rule, message), None, False)
-                for rule in suite.expectations
-            ]
+            return [_outcome(suite, rule, _not_evaluated(rule, message), None, False) for rule in suite.expectations]
         engine = self._datasources[schema].get_execution_engine()
         gx_suite = ExpectationSuite(name=suite.name, expectations=expectations)
         result = batch.validate(
@@ -259,14 +256,10 @@ class Validator:
         return asset.get_batch_definition("all").get_batch()
 
     @staticmethod
-    def _samples(
-        engine: DuckDBExecutionEngine, table: str, rule: Rule, row_id_column: str, failing: str
-    ) -> list[Any]:
+    def _samples(engine: DuckDBExecutionEngine, table: str, rule: Rule, row_id_column: str, failing: str) -> list[Any]:
         columns = ", ".join(sql.quote(name) for name in rule.columns)
         row_id = sql.quote(row_id_column)
-        rows = engine.fetch(
-            f"SELECT {columns} FROM {table} WHERE {row_id} IN (FROM ({failing}) LIMIT {MAX_SAMPLES})"
-        )
+        rows = engine.fetch(f"SELECT {columns} FROM {table} WHERE {row_id} IN (FROM ({failing}) LIMIT {MAX_SAMPLES})")
         if len(rule.columns) == 1:
             return [_plain(value) for (value,) in rows]
         return [", ".join(str(_plain(value)) for value in row) for row in rows]
@@ -363,16 +356,10 @@ def _not_evaluated(rule: Rule, message: str) -> ExpectationValidationResult:
     )
 
 
-def _failing_rows(
-    item: ExpectationValidationResult, engine: DuckDBExecutionEngine, row_id_column: str
-) -> str | None:
+def _failing_rows(item: ExpectationValidationResult, engine: DuckDBExecutionEngine, row_id_column: str) -> str | None:
     """The SELECT of failing row ids, from GX's own query of unexpected rows."""
     configuration = item.expectation_config
-    if (
-        _exception_message(item) is not None
-        or configuration is None
-        or not item.result.get("unexpected_count")
-    ):
+    if _exception_message(item) is not None or configuration is None or not item.result.get("unexpected_count"):
         return None
     expectation: Any = configuration.to_domain_obj()
     batch_id = configuration.kwargs.get("batch_id")

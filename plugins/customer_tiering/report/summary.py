@@ -77,9 +77,7 @@ def collect(profile: Profile, workspace: Workspace, folder: Path) -> dict[str, A
         )
         quality = {
             (row["source"], row["entity"]): row
-            for row in _rows(
-                connection, "select * from marts.fct_data_quality where as_of_date = ?", [manifest.night]
-            )
+            for row in _rows(connection, "select * from marts.fct_data_quality where as_of_date = ?", [manifest.night])
         }
     return {
         "profile": profile.name,
@@ -112,9 +110,7 @@ def _quarantine_by_rule(workspace: Workspace) -> list[dict[str, Any]]:
         return open_by_rule(connection)
 
 
-def _rows(
-    connection: duckdb.DuckDBPyConnection, sql: str, parameters: list[Any] | None = None
-) -> list[dict[str, Any]]:
+def _rows(connection: duckdb.DuckDBPyConnection, sql: str, parameters: list[Any] | None = None) -> list[dict[str, Any]]:
     cursor = connection.execute(sql, parameters or [])
     names = [column[0] for column in cursor.description or []]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
@@ -140,9 +136,7 @@ def _table(title: str, *columns: str) -> Table:
 
 
 def _rows_table(facts: dict[str, Any]) -> Table:
-    table = _table(
-        "Rows of this run 本次数据量", "source", "entity", "in", "kept", "merged", "quarantined", "released"
-    )
+    table = _table("Rows of this run 本次数据量", "source", "entity", "in", "kept", "merged", "quarantined", "released")
     for row in facts["rows"]:
         table.add_row(
             row["source"],
@@ -156,7 +150,9 @@ def _rows_table(facts: dict[str, Any]) -> Table:
 
 
 def _tiers_table(facts: dict[str, Any]) -> Table:
-    table = _table("Customers per tier 客户分级", "scheme", "tier", "customers", "share", f"spend ({facts['currency']})")
+    table = _table(
+        "Customers per tier 客户分级", "scheme", "tier", "customers", "share", f"spend ({facts['currency']})"
+    )
     totals: dict[str, int] = {}
     for row in facts["tiers"]:
         totals[row["scheme"]] = totals.get(row["scheme"], 0) + row["customers"]

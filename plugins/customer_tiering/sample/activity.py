@@ -162,9 +162,7 @@ def _build_lines(
     total = np.add.reduceat(weight, first) if len(ids) else weight
     wanted = value[order] * weight / total[order]
     # A product category out of the customer's own breadth, its first categories more often than its last.
-    reach = (customers.breadth[customer] * draws.uniform("line.category", who, counter) ** 1.5).astype(
-        np.int64
-    )
+    reach = (customers.breadth[customer] * draws.uniform("line.category", who, counter) ** 1.5).astype(np.int64)
     category = (customers.category[customer] + customers.stride[customer] * reach) % 8
     prices, numbers = _price_table(products())
     affordable = np.maximum((prices[category] <= wanted[:, None]).sum(axis=1), 1)
@@ -192,18 +190,13 @@ def order_rows(scope: Scope, customers: Customers, orders: Orders, lines: Lines,
     keep = np.flatnonzero(orders.day >= scope.window.lo)
     days = orders.day[keep]
     ids, slot = orders.number[keep], orders.slot[keep]
-    numbers = [
-        f"SO{ym}-{i:05d}-{k:03d}"
-        for ym, i, k in zip(cal.yymm(days), ids.tolist(), slot.tolist(), strict=True)
-    ]
+    numbers = [f"SO{ym}-{i:05d}-{k:03d}" for ym, i, k in zip(cal.yymm(days), ids.tolist(), slot.tolist(), strict=True)]
     created = cal.stamp(orders.created[keep])
     # A cancellation is entered some time later on the same day, other orders are saved once.
     delay = np.where(orders.cancelled[keep], 600 + draws.below("order.cancel.time", 7200, ids, slot), 0)
     updated = cal.stamp(orders.created[keep] + delay)
     other = draws.flag("order.channel.other", 0.2, ids, slot)
-    channel = np.where(
-        other, draws.below("order.channel", 3, ids, slot), customers.channel[orders.customer[keep]]
-    )
+    channel = np.where(other, draws.below("order.channel", 3, ids, slot), customers.channel[orders.customer[keep]])
     net, gross = orders.net[keep], orders.gross[keep]
     rows: list[Row] = list(zip(
         numbers, pick(customers.codes, orders.customer[keep]), cal.iso(days),
@@ -410,9 +403,7 @@ def _payment_delay(scope: Scope, punctuality: Ints, ids: Ints, slot: Ints) -> In
     return np.where(late, earliest + (u * longest).astype(np.int64), -(u * 11).astype(np.int64))
 
 
-def _early_payments(
-    scope: Scope, batch: Batch, invoices: list[Row], *, day: Ints, ids: Ints, slot: Ints
-) -> None:
+def _early_payments(scope: Scope, batch: Batch, invoices: list[Row], *, day: Ints, ids: Ints, slot: Ints) -> None:
     """Extra payments entered together with an invoice but dated before it."""
     draws = scope.world.draws
     kinds = dirt.assign(dirt.INVOICE_RATES, scope.world.dirt, draws.uniform("invoice.dirt", ids, slot))

@@ -272,9 +272,7 @@ def owners(draws: Draws) -> list[Owner]:
     for n, g in enumerate(given):
         surname, pinyin = SURNAMES[(n * 7 + draws.seed) % len(SURNAMES)]
         team = ("华东", "华南", "华北", "西部")[n % 4]
-        found.append(
-            Owner(f"U{n + 1:02d}", surname + GIVEN[g][0], f"{pinyin}{n + 1:02d}@sales.example", team)
-        )
+        found.append(Owner(f"U{n + 1:02d}", surname + GIVEN[g][0], f"{pinyin}{n + 1:02d}@sales.example", team))
     return found
 
 

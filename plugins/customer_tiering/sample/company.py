@@ -301,9 +301,7 @@ class _Generation:
     def _strategic(self) -> list[Row]:
         """All rows of the strategic sheet as of the last day."""
         scope = Scope(self.world, self._window(None), self.calendar)
-        numbers = strategic_listed(
-            self.world, np.arange(self.world.hosts_until(scope.window.hi), dtype=np.int64)
-        )
+        numbers = strategic_listed(self.world, np.arange(self.world.hosts_until(scope.window.hi), dtype=np.int64))
         return strategic_rows(scope, build_customers(self.world, numbers, self.calendar))
 
 

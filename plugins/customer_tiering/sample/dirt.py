@@ -31,36 +31,24 @@ def _kind(name: str, action: str, rule: str, column: str) -> Kind:
 DUPLICATE_ORDER = _kind("duplicate_order", "merge", "erp.orders.order_no_unique", "order_no")
 DUPLICATE_ORDER_LINE = _kind("duplicate_order", "merge", "erp.order_lines.line_unique", "order_no")
 AMOUNT_TYPO = _kind("order_amount_typo", "quarantine", "erp.orders.net_amount_outlier", "net_amount")
-AMOUNT_TYPO_LINE = _kind(
-    "order_amount_typo", "quarantine", "erp.order_lines.net_amount_outlier", "net_amount"
-)
-LINE_OF_QUARANTINED = _kind(
-    "line_of_quarantined_order", "quarantine", "erp.order_lines.order_exists", "order_no"
-)
+AMOUNT_TYPO_LINE = _kind("order_amount_typo", "quarantine", "erp.order_lines.net_amount_outlier", "net_amount")
+LINE_OF_QUARANTINED = _kind("line_of_quarantined_order", "quarantine", "erp.order_lines.order_exists", "order_no")
 ORPHAN_LINE = _kind("orphan_order_line", "quarantine", "erp.order_lines.order_exists", "order_no")
 NEGATIVE_QUANTITY = _kind("negative_quantity", "quarantine", "erp.order_lines.quantity_positive", "quantity")
 MISSING_ORDER_KEY = _kind("missing_order_key", "quarantine", "erp.orders.order_no_present", "order_no")
 UNKNOWN_CUSTOMER = _kind("unknown_customer", "quarantine", "erp.orders.customer_exists", "customer_code")
 BAD_DATE = _kind("bad_date", "quarantine", "erp.orders.order_date_valid", "order_date")
 DATE_FORMAT = _kind("date_format", "repair", "erp.orders.order_date_iso", "order_date")
-PAID_BEFORE_INVOICED = _kind(
-    "paid_before_invoiced", "quarantine", "erp.payments.paid_after_invoiced", "paid_date"
-)
+PAID_BEFORE_INVOICED = _kind("paid_before_invoiced", "quarantine", "erp.payments.paid_after_invoiced", "paid_date")
 UNKNOWN_STATUS = _kind("unknown_status", "quarantine", "erp.orders.status_allowed", "status")
-DUPLICATE_ACCOUNT_ROW = _kind(
-    "duplicate_account_row", "merge", "crm.accounts.account_id_unique", "account_id"
-)
+DUPLICATE_ACCOUNT_ROW = _kind("duplicate_account_row", "merge", "crm.accounts.account_id_unique", "account_id")
 DUPLICATE_CUSTOMER = _kind("duplicate_customer", "identity", "crm.accounts.identity", "account_name")
 MISSING_CONTACT = _kind("missing_contact", "repair", "crm.accounts.contact_present", "phone")
 PHONE_FORMAT = _kind("phone_format", "repair", "crm.accounts.phone_format", "phone")
 INDUSTRY_VARIANT = _kind("industry_variant", "repair", "crm.accounts.industry_canonical", "industry")
 INDUSTRY_UNMAPPED = _kind("industry_variant", "repair", "crm.accounts.industry_mapped", "industry")
-MISSING_ACCOUNT_ID = _kind(
-    "missing_account_id", "quarantine", "crm.accounts.account_id_present", "account_id"
-)
-ORPHAN_INTERACTION = _kind(
-    "orphan_interaction", "quarantine", "crm.interactions.account_exists", "account_id"
-)
+MISSING_ACCOUNT_ID = _kind("missing_account_id", "quarantine", "crm.accounts.account_id_present", "account_id")
+ORPHAN_INTERACTION = _kind("orphan_interaction", "quarantine", "crm.interactions.account_exists", "account_id")
 SURVEY_OUT_OF_RANGE = _kind("survey_out_of_range", "quarantine", "crm.surveys.score_range", "score")
 RESOLVED_BEFORE_OPENED = _kind(
     "resolved_before_opened", "quarantine", "ticketing.tickets.resolved_after_opened", "resolved_at"

@@ -49,9 +49,7 @@ class Draws:
     def _base(self, stream: str) -> int:
         base = self._bases.get(stream)
         if base is None:
-            base = _mix_scalar(
-                (_mix_scalar(self.seed & _MASK) + zlib.crc32(stream.encode()) * _GOLDEN) & _MASK
-            )
+            base = _mix_scalar((_mix_scalar(self.seed & _MASK) + zlib.crc32(stream.encode()) * _GOLDEN) & _MASK)
             self._bases[stream] = base
         return base
 
@@ -73,9 +71,7 @@ class Draws:
         u2 = self.uniform(stream + ".a", ids, counters)
         return np.round(np.sqrt(-2.0 * np.log(1.0 - u1)) * np.cos(2.0 * np.pi * u2), 6)
 
-    def flag(
-        self, stream: str, share: float, ids: NDArray[Any], counters: NDArray[Any] | None = None
-    ) -> Bools:
+    def flag(self, stream: str, share: float, ids: NDArray[Any], counters: NDArray[Any] | None = None) -> Bools:
         """True for about `share` of the ids."""
         return self.uniform(stream, ids, counters) < share
 

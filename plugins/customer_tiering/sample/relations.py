@@ -97,9 +97,7 @@ class Relations:
         staff = np.array([2400, 420, 90, 16])[a.size[keep]] * exp6(
             0.35 * self.draws.normal("acc.staff", a.number[keep])
         )
-        owner = pick(
-            [o.owner_id for o in owners(self.draws)], self.draws.below("acc.owner", 12, a.number[keep])
-        )
+        owner = pick([o.owner_id for o in owners(self.draws)], self.draws.below("acc.owner", 12, a.number[keep]))
         industries = [industry.canonical for industry in INDUSTRIES]
         rows: list[Row] = []
         for p, stamp, industry, size, employees, manager in zip(
@@ -182,9 +180,7 @@ class Relations:
         stamps = self.calendar.stamp(a.created[account])
         ids = [f"P{n:06d}{k + 1}" for n, k in zip(a.number[account].tolist(), which.tolist(), strict=True)]
         primary = (which == 0).astype(np.int64).tolist()
-        rows = zip(
-            ids, pick(self.ids, account), names, title, mobiles, mails, primary, stamps, stamps, strict=True
-        )
+        rows = zip(ids, pick(self.ids, account), names, title, mobiles, mails, primary, stamps, stamps, strict=True)
         self.batch.add("crm", "contacts", rows, day[account].tolist())
 
     # --- recurring events ---------------------------------------------------------------------------------
@@ -265,10 +261,7 @@ class Relations:
         stage = choose(draws.uniform("opp.stage", ids, k), [0.4, 0.35, 0.25])
         won = draws.uniform("opp.won", ids, k) < np.where(a.kind[account] == PROSPECT, 0.12, 0.45)
         spend = np.where(a.kind[account] == PROSPECT, 900_000.0, self.customers.spend[a.host[account]])
-        budget = (
-            np.rint(spend * 0.25 * exp6(0.7 * draws.normal("opp.budget", ids, k)) / 1000).astype(np.int64)
-            * 1000
-        )
+        budget = np.rint(spend * 0.25 * exp6(0.7 * draws.normal("opp.budget", ids, k)) / 1000).astype(np.int64) * 1000
         fit = np.clip(np.rint(62 + 16 * draws.normal("opp.fit", ids, k)), 0, 100).astype(np.int64)
         depth = draws.below("opp.depth", 4, ids, k)
         decider = draws.flag("opp.decider", 0.55, ids, k).astype(np.int64)
@@ -295,9 +288,7 @@ class Relations:
 
     def _tickets(self) -> None:
         a, draws, w = self.accounts, self.draws, self.window
-        usual = np.clip(
-            2.2 * exp6(0.5 * draws.normal("tic.rate", a.number) - 0.25 * a.satisfaction), 0.4, 12.0
-        )
+        usual = np.clip(2.2 * exp6(0.5 * draws.normal("tic.rate", a.number) - 0.25 * a.satisfaction), 0.4, 12.0)
         rate = np.where(a.kind == MAIN, usual, 0.005)
         account, k, opened = self._events("tic.day", 365.0 / rate, 60)
         real = (a.kind[account] == MAIN) & (opened // 86400 < a.churned[account] + 60)
@@ -391,9 +382,7 @@ class Relations:
             self.batch.mark(dirt.ORPHAN_COMMENT, {"comment_id": number}, row[3][:10])
         self.batch.add("ticketing", "comments", rows, row_days)
 
-    def _ratings(
-        self, tickets: list[str], ids: Ints, k: Ints, *, account: Ints, resolved: Ints, done: Bools
-    ) -> None:
+    def _ratings(self, tickets: list[str], ids: Ints, k: Ints, *, account: Ints, resolved: Ints, done: Bools) -> None:
         draws, w = self.draws, self.window
         rated = resolved + 1800 + draws.below("rat.delay", 3 * 86400, ids, k)
         days = rated // 86400

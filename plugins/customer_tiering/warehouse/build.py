@@ -67,8 +67,7 @@ def run_dbt(profile: Profile, command: list[str], log_folder: Path) -> Any:
     if not failures:
         failures = [_first_line(str(outcome.exception or "dbt stopped without a message"))]
     raise BuildFailed(
-        f"profile {profile.name}: the models were not accepted; nothing is published:\n  - "
-        + "\n  - ".join(failures),
+        f"profile {profile.name}: the models were not accepted; nothing is published:\n  - " + "\n  - ".join(failures),
         f"see {log_folder / 'dbt.log'}; mend the model or the data and run the night again",
     )
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
@@ -44,41 +45,67 @@ SEEDS: dict[str, SeedSpec] = {
     "settings": SeedSpec({"setting": _TEXT, "value": _TEXT, "meaning": _TEXT}, ("setting",), ("setting",)),
     "schemes": SeedSpec(
         {
-            "scheme": _TEXT, "kind": _TEXT, "population": _TEXT, "label_en": _TEXT, "label_zh": _TEXT,
+            "scheme": _TEXT,
+            "kind": _TEXT,
+            "population": _TEXT,
+            "label_en": _TEXT,
+            "label_zh": _TEXT,
             "description": _TEXT,
         },
-        ("scheme",), ("scheme",),
+        ("scheme",),
+        ("scheme",),
     ),
     "scheme_indicators": SeedSpec(
         {"scheme": _TEXT, "indicator": _TEXT, "weight": _WEIGHT}, ("scheme", "indicator"), ("scheme",)
     ),
     "score_bands": SeedSpec(
         {
-            "scheme": _TEXT, "indicator": _TEXT, "lower_bound": _BOUND, "upper_bound": _BOUND,
-            "lower_included": _FLAG, "upper_included": _FLAG, "score": _SCORE,
+            "scheme": _TEXT,
+            "indicator": _TEXT,
+            "lower_bound": _BOUND,
+            "upper_bound": _BOUND,
+            "lower_included": _FLAG,
+            "upper_included": _FLAG,
+            "score": _SCORE,
         },
-        ("scheme", "indicator", "lower_bound", "upper_bound"), ("scheme", "indicator"),
+        ("scheme", "indicator", "lower_bound", "upper_bound"),
+        ("scheme", "indicator"),
     ),
     "tier_bands": SeedSpec(
         {
-            "scheme": _TEXT, "tier": _TEXT, "lower_bound": _BOUND, "upper_bound": _BOUND,
-            "lower_included": _FLAG, "upper_included": _FLAG,
+            "scheme": _TEXT,
+            "tier": _TEXT,
+            "lower_bound": _BOUND,
+            "upper_bound": _BOUND,
+            "lower_included": _FLAG,
+            "upper_included": _FLAG,
         },
-        ("scheme", "tier"), ("scheme",),
+        ("scheme", "tier"),
+        ("scheme",),
     ),
     "tiers": SeedSpec(
         {
-            "scheme": _TEXT, "tier": _TEXT, "tier_rank": _INTEGER, "label_en": _TEXT, "label_zh": _TEXT,
-            "strategy_en": _TEXT, "strategy_zh": _TEXT,
+            "scheme": _TEXT,
+            "tier": _TEXT,
+            "tier_rank": _INTEGER,
+            "label_en": _TEXT,
+            "label_zh": _TEXT,
+            "strategy_en": _TEXT,
+            "strategy_zh": _TEXT,
         },
-        ("scheme", "tier"), ("scheme",),
+        ("scheme", "tier"),
+        ("scheme",),
     ),
     "industry_mapping": SeedSpec(
         {
-            "source_value": _TEXT, "industry_l1": _TEXT, "industry_l2": _TEXT, "industry_l1_en": _TEXT,
+            "source_value": _TEXT,
+            "industry_l1": _TEXT,
+            "industry_l2": _TEXT,
+            "industry_l1_en": _TEXT,
             "industry_l2_en": _TEXT,
         },
-        ("source_value",), ("source_value",),
+        ("source_value",),
+        ("source_value",),
     ),
 }
 
@@ -330,7 +357,7 @@ def check_bands(name: str, rows: list[Row]) -> list[str]:
         problems.append(f"{ordered[0].where()}: the lowest band of {name} is open below, leave lower_bound empty")
     if ordered[-1]["upper_bound"]:
         problems.append(f"{ordered[-1].where()}: the highest band of {name} is open above, leave upper_bound empty")
-    for below, above in zip(ordered, ordered[1:], strict=False):
+    for below, above in pairwise(ordered):
         upper, lower = below["upper_bound"], above["lower_bound"]
         lines = f"{below.where()} and line {above.line}"
         if not upper or not lower or Decimal(upper) > Decimal(lower):

@@ -100,4 +100,4 @@ left join engagement
 left join strategic
     on
         customers.customer_id = strategic.customer_id
-        and strategic.reviewed_on <= customers.as_of_date
+        and customers.as_of_date >= strategic.reviewed_on

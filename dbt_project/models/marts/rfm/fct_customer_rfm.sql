@@ -21,17 +21,7 @@ as_of_dates as (
 
 cuts as (
 
-    select
-        as_of_date,
-        {%- for measure in ['recency_days', 'frequency', 'monetary'] %}
-        {%- for fifth in [1, 2, 3, 4] %}
-        percentile_disc(0.{{ fifth * 2 }}) within group (order by {{ measure }}) as {{ measure }}_p{{ fifth * 20 }},
-        {%- endfor %}
-        percentile_disc(0.5) within group (order by {{ measure }}) as {{ measure }}_median,
-        avg({{ measure }}) as {{ measure }}_mean{{ "," if not loop.last }}
-        {%- endfor %}
-    from indicators
-    group by as_of_date
+    select * from {{ ref('int_rfm_cuts') }}
 
 ),
 
@@ -44,22 +34,35 @@ compared as (
         indicators.frequency,
         indicators.monetary,
         1
-        {%- for percent in [20, 40, 60, 80] %}
-        + case when indicators.recency_days <= cuts.recency_days_p{{ percent }} then 1 else 0 end
-        {%- endfor %} as r_score,
-        {%- for measure, letter in [('frequency', 'f'), ('monetary', 'm')] %}
+        + case when indicators.recency_days <= cuts.recency_days_p20 then 1 else 0 end
+        + case when indicators.recency_days <= cuts.recency_days_p40 then 1 else 0 end
+        + case when indicators.recency_days <= cuts.recency_days_p60 then 1 else 0 end
+        + case when indicators.recency_days <= cuts.recency_days_p80 then 1 else 0 end as r_score,
         1
-        {%- for percent in [20, 40, 60, 80] %}
-        + case when indicators.{{ measure }} > cuts.{{ measure }}_p{{ percent }} then 1 else 0 end
-        {%- endfor %} as {{ letter }}_score,
-        {%- endfor %}
-        {%- for measure, sign in [('recency_days', '<='), ('frequency', '>='), ('monetary', '>=')] %}
+        + case when indicators.frequency > cuts.frequency_p20 then 1 else 0 end
+        + case when indicators.frequency > cuts.frequency_p40 then 1 else 0 end
+        + case when indicators.frequency > cuts.frequency_p60 then 1 else 0 end
+        + case when indicators.frequency > cuts.frequency_p80 then 1 else 0 end as f_score,
+        1
+        + case when indicators.monetary > cuts.monetary_p20 then 1 else 0 end
+        + case when indicators.monetary > cuts.monetary_p40 then 1 else 0 end
+        + case when indicators.monetary > cuts.monetary_p60 then 1 else 0 end
+        + case when indicators.monetary > cuts.monetary_p80 then 1 else 0 end as m_score,
         case as_of_dates.rfm_cuts
-            when 'median' then indicators.{{ measure }} {{ sign }} cuts.{{ measure }}_median
-            when 'mean' then indicators.{{ measure }} {{ sign }} cuts.{{ measure }}_mean
-            else indicators.{{ measure }} {{ sign }} as_of_dates.rfm_{{ measure }}
-        end as is_{{ measure }}_high{{ "," if not loop.last }}
-        {%- endfor %}
+            when 'median' then indicators.recency_days <= cuts.recency_days_median
+            when 'mean' then indicators.recency_days <= cuts.recency_days_mean
+            else indicators.recency_days <= as_of_dates.rfm_recency_days
+        end as is_recency_days_high,
+        case as_of_dates.rfm_cuts
+            when 'median' then indicators.frequency >= cuts.frequency_median
+            when 'mean' then indicators.frequency >= cuts.frequency_mean
+            else indicators.frequency >= as_of_dates.rfm_frequency
+        end as is_frequency_high,
+        case as_of_dates.rfm_cuts
+            when 'median' then indicators.monetary >= cuts.monetary_median
+            when 'mean' then indicators.monetary >= cuts.monetary_mean
+            else indicators.monetary >= as_of_dates.rfm_monetary
+        end as is_monetary_high
     from indicators
     inner join cuts
         on indicators.as_of_date = cuts.as_of_date

@@ -5,11 +5,9 @@ with schemes as (
 
 ),
 
-newest as (
+in_force as (
 
-    select rules_version
-    from {{ ref('int_as_of_dates') }}
-    where as_of_date = (select max(as_of_date) from {{ ref('int_as_of_dates') }})
+    select * from {{ ref('int_rules_in_force') }}
 
 )
 
@@ -21,5 +19,5 @@ select
     schemes.label_zh,
     schemes.description
 from schemes
-inner join newest
-    on schemes.rules_version = newest.rules_version
+inner join in_force
+    on schemes.rules_version = in_force.rules_version

@@ -5,11 +5,9 @@ with tiers as (
 
 ),
 
-newest as (
+in_force as (
 
-    select rules_version
-    from {{ ref('int_as_of_dates') }}
-    where as_of_date = (select max(as_of_date) from {{ ref('int_as_of_dates') }})
+    select * from {{ ref('int_rules_in_force') }}
 
 )
 
@@ -22,5 +20,5 @@ select
     tiers.strategy_en,
     tiers.strategy_zh
 from tiers
-inner join newest
-    on tiers.rules_version = newest.rules_version
+inner join in_force
+    on tiers.rules_version = in_force.rules_version

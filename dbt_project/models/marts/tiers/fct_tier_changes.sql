@@ -20,7 +20,7 @@ ranks as (
 
 nights as (
 
-    select max(as_of_date) as as_of_date from {{ ref('int_as_of_dates') }}
+    select as_of_date from {{ ref('int_rules_in_force') }}
 
 ),
 

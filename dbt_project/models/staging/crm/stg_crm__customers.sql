@@ -32,7 +32,7 @@ first_contacts as (
         contact_name,
         phone,
         email,
-        row_number() over (partition by account_id order by is_primary desc, contact_id) as contact_rank
+        row_number() over (partition by account_id order by is_primary desc, contact_id asc) as contact_rank
     from contacts
 
 ),

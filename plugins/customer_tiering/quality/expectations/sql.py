@@ -94,15 +94,10 @@ def timestamp(value: str, formats: Sequence[str] = ()) -> str:
     Fractions of a second are dropped; years with fewer than four digits are not dates.
     """
     without_zone = f"left({value}, CASE WHEN substr({value}, 17, 1) = ':' THEN 19 ELSE 16 END)"
-    forms = [
-        f"CASE WHEN regexp_full_match({value}, {literal(_ISO)}) "
-        f"THEN TRY_CAST({without_zone} AS TIMESTAMP) END"
-    ]
+    forms = [f"CASE WHEN regexp_full_match({value}, {literal(_ISO)}) THEN TRY_CAST({without_zone} AS TIMESTAMP) END"]
     for date_format in formats:
         parsed = f"try_strptime({value}, {literal(check_format(date_format))})"
-        forms.append(
-            f"CASE WHEN year({parsed}) >= 1000 AND lower({value}) NOT IN {_SPECIAL_DATES} THEN {parsed} END"
-        )
+        forms.append(f"CASE WHEN year({parsed}) >= 1000 AND lower({value}) NOT IN {_SPECIAL_DATES} THEN {parsed} END")
     return f"coalesce({', '.join(forms)})" if len(forms) > 1 else f"({forms[0]})"
 
 
@@ -140,9 +135,7 @@ def is_repeated(columns: Sequence[str], source: str) -> str:
     )
 
 
-def exists_in(
-    columns: Sequence[str], tables: Sequence[tuple[str, Sequence[str]]], *, trimmed: bool = False
-) -> str:
+def exists_in(columns: Sequence[str], tables: Sequence[tuple[str, Sequence[str]]], *, trimmed: bool = False) -> str:
     """Whether the row's key exists in one of the tables, each given with its key columns."""
     sources = " UNION ALL ".join(
         f"SELECT {key(names, trimmed=trimmed)} AS k FROM {table_name(table)}" for table, names in tables

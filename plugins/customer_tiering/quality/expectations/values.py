@@ -149,12 +149,7 @@ class ValuesRobustZScore(ColumnMapMetricProvider):
         threshold: float | None = None,
         **_: Any,
     ) -> Any:
-        if (
-            median_log is None
-            or threshold is None
-            or not mad_log
-            or not all(map(math.isfinite, (median_log, mad_log)))
-        ):
+        if median_log is None or threshold is None or not mad_log or not all(map(math.isfinite, (median_log, mad_log))):
             return sql.condition("true")  # without a spread nothing can be called unusual
         value = f"nullif({sql.number(sql.text(column.name))}, 0)"
         allowed = float(threshold) * _MAD_TO_SIGMA * float(mad_log)

@@ -1,0 +1,77 @@
+"""The unit tests that stand beside the models, and the rules of style that a linter cannot know."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from pathlib import Path
+
+import pytest
+import yaml
+
+from customer_tiering.profile import Profile, load_profile
+from customer_tiering.quality.gate import ensure_tables
+from customer_tiering.sources import get_source
+from customer_tiering.warehouse.build import run_dbt
+from customer_tiering.warehouse.connection import open_warehouse
+from customer_tiering.warehouse.rules import land_as_of_dates, land_rules, load_rules
+from customer_tiering.workspace import project_root
+
+MODELS = project_root() / "dbt_project" / "models"
+CLOCKS = re.compile(r"current_date|current_timestamp|\bnow\(\)|\bqualify\b", re.IGNORECASE)
+
+
+@pytest.fixture
+def profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Profile:
+    monkeypatch.setenv("TIERING_VAR", str(tmp_path))
+    return load_profile("sample")
+
+
+@pytest.mark.slow
+def test_models_stand_on_empty_sources_and_pass_their_unit_tests(profile: Profile, tmp_path: Path) -> None:
+    """An empty company builds without error; then every dbt unit test passes."""
+    with open_warehouse(profile.workspace) as connection:
+        rules = load_rules(profile)
+        land_as_of_dates(connection, rules, land_rules(connection, rules, date(2026, 3, 30)), [date(2026, 3, 30)])
+        for name in profile.sources:
+            ensure_tables(connection, get_source(name))
+    built = run_dbt(profile, ["build", "--exclude-resource-type", "unit_test"], tmp_path)
+    assert {node.status for node in built} <= {"success", "pass"}
+    tested = run_dbt(profile, ["test", "--select", "test_type:unit"], tmp_path)
+    assert len(tested) >= 4
+    assert {node.status for node in tested} == {"pass"}
+
+
+def test_no_model_reads_the_clock() -> None:
+    """The same loads and the same as-of date give the same marts, whenever they are built."""
+    models = list(MODELS.rglob("*.sql"))
+    assert len(models) > 30
+    assert [path.name for path in models if CLOCKS.search(path.read_text(encoding="utf-8"))] == []
+
+
+def test_every_mart_has_a_yaml_of_its_name_with_a_contract_and_every_column_described() -> None:
+    marts = list((MODELS / "marts").rglob("*.sql"))
+    assert len(marts) >= 9
+    for path in marts:
+        (model,) = yaml.safe_load(path.with_suffix(".yml").read_text(encoding="utf-8"))["models"]
+        assert model["name"] == path.stem
+        assert model["description"]
+        assert model["config"]["contract"]["enforced"] is True
+        assert all(column.get("description") and column.get("data_type") for column in model["columns"]), path.stem
+
+
+def test_every_model_says_its_rule_in_its_header() -> None:
+    for path in MODELS.rglob("*.sql"):
+        first_lines = path.read_text(encoding="utf-8").splitlines()[:2]
+        assert any(line.startswith("-- ") for line in first_lines), path.name
+
+
+def test_no_source_is_named_downstream_of_staging() -> None:
+    """Canonical models and marts know entities, not systems."""
+    names = re.compile(r"\b(erp|crm|ticketing|online_retail)\b")
+    for folder in ("intermediate", "marts"):
+        for path in (MODELS / folder).rglob("*.sql"):
+            code = "\n".join(
+                line for line in path.read_text(encoding="utf-8").splitlines() if not line.strip().startswith("--")
+            )
+            assert not names.search(code), path.name
