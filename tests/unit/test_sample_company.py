@@ -404,12 +404,7 @@ def test_identities(default: Path) -> None:
     assert set(company) == {("erp", c) for c in codes} | {("crm", a) for a in accounts}
     by_tax = {r["tax_id"]: r["customer_code"] for r in found["erp.customers"]}
     by_phone = {r["phone"]: r["customer_code"] for r in found["erp.customers"]}
-    assert (
-        len(by_tax)
-        == len(by_phone)
-        == len({r["customer_name"] for r in found["erp.customers"]})
-        == len(codes)
-    )
+    assert len(by_tax) == len(by_phone) == len({r["customer_name"] for r in found["erp.customers"]}) == len(codes)
     for number, row in accounts.items():
         for key, known in (("tax_id", by_tax), ("phone", by_phone)):
             if row[key] in known:

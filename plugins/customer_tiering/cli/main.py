@@ -124,6 +124,29 @@ def sample(
 
 
 @command
+def truth(profile: ProfileOption = DEFAULT_PROFILE) -> None:
+    """Compare what the gate found with the dirt that was injected into the sample company."""
+    from customer_tiering.profile import load_profile
+    from customer_tiering.sample.evaluation import evaluate
+    from customer_tiering.warehouse.connection import open_warehouse
+
+    workspace = load_profile(profile).workspace
+    with open_warehouse(workspace) as connection:
+        scores = evaluate(connection, workspace.root / "source" / "truth.jsonl")
+    table = Table("rule", "action", "injected", "found", "recall", "precision")
+    for score in scores:
+        table.add_row(
+            score.rule,
+            score.action,
+            str(score.injected),
+            str(score.found),
+            f"{score.recall:.3f}",
+            f"{score.precision:.3f}",
+        )
+    console.print(table)
+
+
+@command
 def seeds(profile: ProfileOption = DEFAULT_PROFILE) -> None:
     """Check the tiering rules of a profile and print their version."""
     from customer_tiering.profile import load_profile

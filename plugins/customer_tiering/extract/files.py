@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +90,8 @@ def read_rows(source: Source, entity: Entity, path: Path) -> Iterator[pa.Table]:
     reader = {"csv": _read_csv, "jsonl": _read_jsonl, "excel": _read_excel}[entity.format]
     try:
         yield from reader(entity, path)
-    except (pa.ArrowInvalid, EOFError, OSError, UnicodeDecodeError) as error:
+    except (pa.ArrowInvalid, EOFError, KeyError, OSError, UnicodeDecodeError) as error:
+        # KeyError: an older file of the series lacks a declared column; only the newest header is checked.
         raise _unreadable(source, entity, path, error) from error
 
 
@@ -149,7 +150,9 @@ def _csv_header(source: Source, entity: Entity, path: Path) -> set[str]:
         with pa.input_stream(str(path), compression="detect") as stream:
             reader = pa_csv.open_csv(
                 stream,
-                read_options=pa_csv.ReadOptions(encoding=entity.encoding, use_threads=False),
+                read_options=pa_csv.ReadOptions(
+                    encoding=entity.encoding, block_size=_CSV_BLOCK_BYTES, use_threads=False
+                ),
                 parse_options=pa_csv.ParseOptions(
                     delimiter=entity.delimiter, newlines_in_values=True, invalid_row_handler=lambda _row: "skip"
                 ),
@@ -159,7 +162,7 @@ def _csv_header(source: Source, entity: Entity, path: Path) -> set[str]:
         if "Empty CSV" in str(error):
             raise _empty(source, entity, path) from error
         raise _unreadable(source, entity, path, error) from error
-    except (EOFError, OSError) as error:
+    except (EOFError, OSError, UnicodeDecodeError) as error:
         raise _unreadable(source, entity, path, error) from error
 
 
@@ -178,7 +181,7 @@ def _read_csv(entity: Entity, path: Path) -> Iterator[pa.Table]:
 
 
 def _json_batches(path: Path, encoding: str) -> Iterator[list[str]]:
-    with path.open(encoding=encoding) as stream:
+    with path.open(encoding="utf-8-sig" if encoding == "utf-8" else encoding) as stream:
         batch: list[str] = []
         for line in stream:
             if line.strip():
@@ -193,16 +196,20 @@ def _json_batches(path: Path, encoding: str) -> Iterator[list[str]]:
 def _json_keys(source: Source, entity: Entity, path: Path) -> set[str]:
     import duckdb
 
-    for batch in _json_batches(path, entity.encoding):
-        lines = pa.table({"line": pa.array(batch[:1000], pa.string())})
-        with duckdb.connect() as connection:
-            connection.register("lines", lines)
-            keys = connection.execute(
-                "select distinct unnest(json_keys(line)) from lines "
-                "where json_valid(line) and json_type(line) = 'OBJECT'"
-            ).fetchall()
-        return {key for (key,) in keys}
-    raise _empty(source, entity, path)
+    try:
+        batch = next(_json_batches(path, entity.encoding), None)
+    except UnicodeDecodeError as error:
+        raise _unreadable(source, entity, path, error) from error
+    if batch is None:
+        raise _empty(source, entity, path)
+    lines = pa.table({"line": pa.array(batch[:1000], pa.string())})
+    with duckdb.connect() as connection:
+        connection.register("lines", lines)
+        keys = connection.execute(
+            "select distinct unnest(json_keys(doc)) from (select try_cast(line as json) as doc from lines) "
+            "where json_type(doc) = 'OBJECT'"
+        ).fetchall()
+    return {key for (key,) in keys}
 
 
 def _read_jsonl(entity: Entity, path: Path) -> Iterator[pa.Table]:
@@ -210,14 +217,16 @@ def _read_jsonl(entity: Entity, path: Path) -> Iterator[pa.Table]:
 
     row = 1
     fields = ", ".join(
-        f"case when ok then json_extract_string(line, '$.\"{entity.header(column)}\"') end" for column in entity.columns
+        f"case when ok then json_extract_string(doc, '$.\"{entity.header(column)}\"') end" for column in entity.columns
     )
     with duckdb.connect() as connection:
         for batch in _json_batches(path, entity.encoding):
             connection.register("lines", pa.table({"line": pa.array(batch, pa.string())}))
             parsed = connection.execute(
+                # Not json_valid() and json_type(): both sides are evaluated, and json_type() fails on a broken line.
                 f"select {fields}, case when not ok then line end from "
-                "(select line, json_valid(line) and json_type(line) = 'OBJECT' as ok from lines)"
+                "(select line, doc, coalesce(json_type(doc) = 'OBJECT', false) as ok "
+                "from (select line, try_cast(line as json) as doc from lines))"
             ).to_arrow_table()
             columns = [parsed.column(index) for index in range(parsed.num_columns)]
             yield _table(entity, columns[:-1], path, row, columns[-1])
@@ -254,12 +263,14 @@ def _cell_text(value: Any) -> str:
         return "1" if value else "0"
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return value.isoformat(sep=" ") if hasattr(value, "hour") else str(value)
+    return value.isoformat(sep=" ") if isinstance(value, datetime) else str(value)
 
 
 def _read_excel(entity: Entity, path: Path) -> Iterator[pa.Table]:
-    header, *rows = _sheet(entity, path)
+    header, *rows = _sheet(entity, path) or [[]]
     position = {str(cell).strip(): index for index, cell in enumerate(header)}
+    if missing := [entity.header(column) for column in entity.columns if entity.header(column) not in position]:
+        raise KeyError(f"there is no column {', '.join(missing)}")
     columns: list[Any] = [
         [_cell_text(row[position[entity.header(column)]]) for row in rows] for column in entity.columns
     ]

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from customer_tiering.errors import SourceError
+from filelock import FileLock, Timeout
+
+from customer_tiering.errors import NightBusy, SourceError
 from customer_tiering.extract import files
 from customer_tiering.extract.landing import completed_loads
 from customer_tiering.sources.base import ROW_COLUMN, Entity, Source
 
-# dlt reads these when it is imported: nothing calls home, and Arrow rows carry their load id.
+# dlt reads these when it is imported: nothing calls home, Arrow rows carry their load id, and no setting is
+# looked up among Airflow's variables (more than a thousand failing queries per source).
 os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
 os.environ.setdefault("RUNTIME__LOG_LEVEL", "ERROR")
+os.environ.setdefault("PROVIDERS__ENABLE_AIRFLOW_SECRETS", "false")
 os.environ.setdefault("NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_LOAD_ID", "true")
 os.environ.setdefault("LOAD__DELETE_COMPLETED_JOBS", "true")
+
+
+_WAIT_SECONDS = 900
 
 
 @dataclass(frozen=True)
@@ -39,8 +47,13 @@ def extract_source(source: Source, location: str, landing: Path, state: Path, as
     """Land the new rows of ``source`` up to the end of ``as_of``; running it again lands nothing twice.
 
     ``location`` is a database URL or a folder. Raises ``SourceError`` when the source cannot be read or has
-    never had a row of an entity that must have some.
+    never had a row of an entity that must have some, ``NightBusy`` when another process keeps extracting it.
     """
+    with _source_lock(source, state):
+        return _extract_source(source, location, landing, state, as_of)
+
+
+def _extract_source(source: Source, location: str, landing: Path, state: Path, as_of: date) -> ExtractionResult:
     import dlt
     from dlt.destinations import filesystem
 
@@ -75,6 +88,25 @@ def extract_source(source: Source, location: str, landing: Path, state: Path, as
     rows = _count_rows(source, landing, new)
     _refuse_never_filled(source, landing)
     return ExtractionResult(source.name, new, rows, sorted(recovered))
+
+
+@contextmanager
+def _source_lock(source: Source, state: Path) -> Iterator[None]:
+    """One extraction of a source at a time: a run that was overtaken amid its extraction would land the rows of
+    the run after it once more. The lock ends with its process."""
+    state.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(state / f"{source.name}.lock")
+    try:
+        lock.acquire(timeout=_WAIT_SECONDS)
+    except Timeout as error:
+        raise NightBusy(
+            f"source {source.name} has been extracted by another process for {_WAIT_SECONDS} s",
+            "wait for that run to end, or stop it; then run the night again",
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _drain(pipeline: Any) -> None:

@@ -18,7 +18,17 @@ _CHUNK_ROWS = 100_000
 
 def check_tables(source: Source, url: str) -> None:
     """Raise ``SourceError`` when the database, a declared table or a declared column is not there."""
-    address = sa.make_url(url)
+    try:
+        address = sa.make_url(url)
+        engine = sa.create_engine(address)
+    except (sa.exc.ArgumentError, ImportError, ValueError) as error:
+        # Other messages may quote the URL, and with it the password.
+        known = isinstance(error, ImportError | sa.exc.NoSuchModuleError)
+        raise SourceError(
+            f"source {source.name}: its database URL cannot be used: {error if known else 'it is no valid URL'}",
+            "check the url in the profile (dialect://user:password@host:port/database); a database other than "
+            "SQLite also needs its driver in the environment",
+        ) from error
     if address.get_backend_name() == "sqlite":
         # SQLite would create an empty database where there is none.
         path = Path(address.database or "")
@@ -27,7 +37,6 @@ def check_tables(source: Source, url: str) -> None:
                 f"source {source.name}: the database file {path} does not exist or is empty",
                 "check the url in the profile",
             )
-    engine = sa.create_engine(address)
     try:
         inspector = sa.inspect(engine)
         tables = set(inspector.get_table_names()) | set(inspector.get_view_names())
@@ -86,6 +95,7 @@ def table_resource(entity: Entity, url: str) -> Any:
     resource = sql_table(
         credentials=url,
         table=entity.table,
+        included_columns=[entity.header(column) for column in entity.columns],
         incremental=dlt.sources.incremental(entity.cursor, on_cursor_value_missing="include"),
         backend="pyarrow",
         chunk_size=_CHUNK_ROWS,

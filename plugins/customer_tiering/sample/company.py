@@ -28,7 +28,7 @@ from customer_tiering.sample.relations import (
 
 DEFAULT_CUSTOMERS = 400
 DEFAULT_YEARS = 3
-DEFAULT_SEED = 20260101
+DEFAULT_SEED = 20260102
 DEFAULT_DIRT = 1.0
 DEFAULT_UNTIL = date(2026, 3, 30)
 

@@ -9,6 +9,7 @@ SOURCE = Source(
     entities=(
         Entity(
             name="owners",
+            required=False,
             files="owners-*.csv",
             key=("owner_id",),
             version="modified_at",
@@ -40,6 +41,7 @@ SOURCE = Source(
         ),
         Entity(
             name="contacts",
+            required=False,
             files="contacts-*.csv",
             key=("contact_id",),
             version="modified_at",
@@ -58,6 +60,7 @@ SOURCE = Source(
         ),
         Entity(
             name="opportunities",
+            required=False,
             files="opportunities-*.csv",
             key=("opportunity_id",),
             version="modified_at",
@@ -78,6 +81,7 @@ SOURCE = Source(
         ),
         Entity(
             name="interactions",
+            required=False,
             files="interactions-*.csv",
             key=("interaction_id",),
             version="occurred_at",
@@ -86,6 +90,7 @@ SOURCE = Source(
         ),
         Entity(
             name="surveys",
+            required=False,
             files="surveys-*.csv",
             key=("survey_id",),
             version="answered_at",
@@ -93,6 +98,7 @@ SOURCE = Source(
         ),
         Entity(
             name="strategic_attributes",
+            required=False,
             files="strategic_attributes.xlsx",
             format="excel",
             sheet="strategic",

@@ -78,6 +78,7 @@ SOURCE = Source(
         ),
         Entity(
             name="invoices",
+            required=False,
             table="invoices",
             cursor="updated_at",
             key=("invoice_no",),
@@ -95,6 +96,7 @@ SOURCE = Source(
         ),
         Entity(
             name="payments",
+            required=False,
             table="payments",
             cursor="updated_at",
             key=("payment_no",),

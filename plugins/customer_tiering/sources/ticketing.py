@@ -30,6 +30,7 @@ SOURCE = Source(
         ),
         Entity(
             name="comments",
+            required=False,
             files="comments-*.jsonl",
             format="jsonl",
             key=("comment_id",),
@@ -38,6 +39,7 @@ SOURCE = Source(
         ),
         Entity(
             name="ratings",
+            required=False,
             files="ratings-*.jsonl",
             format="jsonl",
             key=("rating_id",),

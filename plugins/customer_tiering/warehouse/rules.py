@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -40,6 +41,8 @@ class SeedSpec:
 
 _TEXT, _INTEGER, _FLAG = "varchar", "integer", "boolean"
 _BOUND, _SCORE, _WEIGHT = "decimal(24,6)", "decimal(7,2)", "decimal(7,6)"
+# Digits before and after the point that a column holds; more would be rounded or refused when the rules land.
+_DIGITS = {_BOUND: (18, 6), _SCORE: (5, 2), _WEIGHT: (1, 6), _INTEGER: (9, 0)}
 
 SEEDS: dict[str, SeedSpec] = {
     "settings": SeedSpec({"setting": _TEXT, "value": _TEXT, "meaning": _TEXT}, ("setting",), ("setting",)),
@@ -199,7 +202,12 @@ def _read_seed(path: Path, seed: str, problems: list[str]) -> list[Row]:
         problems.append(f"{_shown(path)}: the file is missing")
         return []
     spec = SEEDS[seed]
-    with path.open(encoding="utf-8-sig", newline="") as stream:
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        problems.append(f"{_shown(path)}: the file is not UTF-8; save it as CSV UTF-8")
+        return []
+    with io.StringIO(text, newline="") as stream:
         reader = csv.DictReader(stream)
         if (header := reader.fieldnames or []) != list(spec.columns):
             problems.append(f"{_shown(path)}:1: the header is {','.join(header)}; expected {','.join(spec.columns)}")
@@ -231,6 +239,9 @@ def _check_types(row: Row, spec: SeedSpec) -> list[str]:
             number = _decimal(value)
             if number is None:
                 problems.append(f"{row.where()}: {column} is {value!r}; a number is needed")
+            elif abs(number) >= 10 ** _DIGITS[kind][0] or number != round(number, _DIGITS[kind][1]):
+                whole, fraction = _DIGITS[kind]
+                problems.append(f"{row.where()}: {column} is {value}; up to {whole} digits and {fraction} decimals")
             elif kind == _WEIGHT and not 0 < number <= 1:
                 problems.append(f"{row.where()}: weight is {value}; it lies above 0 and up to 1")
     return problems
@@ -241,7 +252,8 @@ def _decimal(value: str) -> Decimal | None:
         number = Decimal(value)
     except InvalidOperation:
         return None
-    return number if number.is_finite() else None
+    # Decimal also reads full-width digits and underscores, which the warehouse does not.
+    return number if number.is_finite() and value.isascii() and "_" not in value else None
 
 
 def _override(base: list[Row], override: list[Row], seed: str) -> list[Row]:
@@ -388,6 +400,8 @@ def land_rules(connection: duckdb.DuckDBPyConnection, rules: Rules, valid_from: 
     connection.execute("begin")
     try:
         for seed, spec in SEEDS.items():
+            if not rules.rows[seed]:  # a project may map no industry; executemany refuses an empty list
+                continue
             marks = ", ".join(f"?::{kind}" for kind in spec.columns.values())
             connection.executemany(
                 f"insert into {quote('rules', seed)} values (?, {marks})",

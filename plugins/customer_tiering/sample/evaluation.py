@@ -1,0 +1,101 @@
+"""Did the gate find exactly the dirt that the generator injected? Recall and precision per rule."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from customer_tiering.errors import TieringError
+from customer_tiering.warehouse.identifiers import literal, quote
+
+Key = tuple[tuple[str, str | None], ...]
+# Kinds that the gate decides; `identity` is about which records are one customer.
+ACTIONS = ("quarantine", "repair", "merge")
+
+
+@dataclass(frozen=True)
+class RuleScore:
+    """What a rule found against what was injected for it. Rows are counted, shares lie between 0 and 1."""
+
+    rule: str
+    action: str
+    injected: int
+    found: int
+    hits: int
+    true_flags: int
+
+    @property
+    def recall(self) -> float:
+        """Share of the injected rows that the rule found."""
+        return self.hits / self.injected if self.injected else 1.0
+
+    @property
+    def precision(self) -> float:
+        """Share of the found rows that were injected dirt. A row may rightly break a second rule: the
+        mistyped line of an order that is kept out also refers to an order that was not accepted."""
+        return self.true_flags / self.found if self.found else 1.0
+
+
+def evaluate(connection: duckdb.DuckDBPyConnection, truth_file: Path) -> list[RuleScore]:
+    """Scores of every rule that the truth file or the gate names, for actions that the gate decides.
+
+    Raises ``TieringError`` when there is no truth file.
+    """
+    if not truth_file.exists():
+        raise TieringError(f"there is no truth file {truth_file}", "only a generated company has one: make run")
+    injected: dict[str, Counter[Key]] = defaultdict(Counter)
+    actions: dict[str, str] = {}
+    key_columns: dict[str, tuple[str, ...]] = {}
+    dirty_of_action: dict[tuple[str, str], set[Key]] = defaultdict(set)
+    for line in truth_file.read_text(encoding="utf-8").splitlines():
+        truth = json.loads(line)
+        if truth["action"] not in ACTIONS:
+            continue
+        key = tuple((column, _text(value)) for column, value in sorted(truth["key"].items()))
+        rule = truth["rule"]
+        injected[rule][key] += 1
+        actions[rule] = truth["action"]
+        key_columns[rule] = tuple(sorted(truth["key"]))
+        dirty_of_action[f"{truth['source']}.{truth['entity']}", truth["action"]].add(key)
+    scores = []
+    for rule in sorted(actions):
+        action, (source, entity, _) = actions[rule], rule.split(".")
+        found = _found(connection, rule, source, entity, action, key_columns[rule])
+        dirty = dirty_of_action[f"{source}.{entity}", action]
+        same_shape = {key for key in dirty if tuple(column for column, _ in key) == key_columns[rule]}
+        scores.append(
+            RuleScore(
+                rule=rule,
+                action=action,
+                injected=injected[rule].total(),
+                found=found.total(),
+                hits=(injected[rule] & found).total(),
+                true_flags=sum(count for key, count in found.items() if key in same_shape),
+            )
+        )
+    return scores
+
+
+def _found(
+    connection: duckdb.DuckDBPyConnection, rule: str, source: str, entity: str, action: str, columns: tuple[str, ...]
+) -> Counter[Key]:
+    """Keys that the gate kept out, flagged or merged by a rule. A uniqueness rule flags every copy of a key;
+    all but one of them are merged away."""
+    schema, facts = ("quarantine", "quarantine.failures") if action == "quarantine" else ("raw", "meta.row_flags")
+    selected = ", ".join(f"t.{quote(column)}" for column in columns)
+    rows = connection.execute(
+        f"select {selected} from {quote(schema, f'{source}__{entity}')} t join {facts} f on t._row_id = f.row_id "
+        f"where f.source = {literal(source)} and f.entity = {literal(entity)} and f.rule = {literal(rule)}"
+    ).fetchall()
+    found = Counter(tuple(zip(columns, (_text(value) for value in row), strict=True)) for row in rows)
+    if action == "merge":
+        found = Counter({key: count - 1 for key, count in found.items() if count > 1})
+    return found
+
+
+def _text(value: object) -> str | None:
+    return None if value in (None, "") else str(value)

@@ -1,0 +1,627 @@
+"""The tiering rules: every mistake is named with file and line, overrides replace groups, bands cover the axis."""
+
+from __future__ import annotations
+
+import shutil
+from calendar import isleap
+from collections.abc import Iterator
+from datetime import date, timedelta
+from decimal import Decimal
+from itertools import pairwise
+from pathlib import Path
+
+import duckdb
+import jinja2
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from customer_tiering.errors import RulesError
+from customer_tiering.profile import Profile, load_profile
+from customer_tiering.warehouse.rules import (
+    SEEDS,
+    Row,
+    Rules,
+    check_bands,
+    land_as_of_dates,
+    land_rules,
+    load_rules,
+    seed_folders,
+    spend_window,
+)
+from customer_tiering.workspace import PROJECT_ROOT
+
+SMALL_SEEDS = {
+    "settings": """\
+setting,value,meaning
+spend_window,trailing_12_months,window
+fiscal_year_start_month,4,month
+spend_basis,net,basis
+uncovered_window,pending,window
+rfm_recency_days,30,R
+rfm_frequency,10,F
+rfm_monetary,100000,M
+rfm_cuts,fixed,cuts
+""",
+    "schemes": """\
+scheme,kind,population,label_en,label_zh,description
+value,weighted,buyers,Value,价值,"margin, and spend"
+abc,bands,buyers,ABC,分级,spend
+""",
+    "scheme_indicators": """\
+scheme,indicator,weight
+value,annual_spend,0.60
+value,profit_margin,0.40
+abc,annual_spend,1.00
+""",
+    "score_bands": """\
+scheme,indicator,lower_bound,upper_bound,lower_included,upper_included,score
+value,annual_spend,1000,,true,false,100
+value,annual_spend,,1000,false,false,60
+value,profit_margin,0.10,,true,false,90
+value,profit_margin,,0.10,false,false,30
+""",
+    "tier_bands": """\
+scheme,tier,lower_bound,upper_bound,lower_included,upper_included
+value,high,80,,true,false
+value,low,,80,false,false
+abc,A,500,,false,false
+abc,B,100,500,true,true
+abc,C,,100,false,false
+""",
+    "tiers": """\
+scheme,tier,tier_rank,label_en,label_zh,strategy_en,strategy_zh
+value,high,1,High,高,visit,拜访
+value,low,2,Low,低,mail,邮件
+abc,A,1,A,A,first,优先
+abc,B,2,B,B,care,维护
+abc,C,3,C,C,self,自助
+""",
+    "industry_mapping": """\
+source_value,industry_l1,industry_l2,industry_l1_en,industry_l2_en
+汽配,制造业,汽车零部件,Manufacturing,Auto Parts
+""",
+}
+
+
+def small_profile(headline: str = "value") -> Profile:
+    return Profile(
+        name="small",
+        label_en="Small",
+        label_zh="小",
+        timezone="Asia/Shanghai",
+        currency="CNY",
+        headline_scheme=headline,
+        sources={"erp": {"path": "x"}},  # type: ignore[dict-item]
+    )
+
+
+@pytest.fixture
+def seeds(tmp_path: Path) -> Path:
+    """A folder with a small, sound set of seeds."""
+    folder = tmp_path / "seeds"
+    folder.mkdir()
+    for name, text in SMALL_SEEDS.items():
+        (folder / f"{name}.csv").write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def override(tmp_path: Path) -> Path:
+    folder = tmp_path / "override"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as memory:
+        memory.execute((PROJECT_ROOT / "plugins/customer_tiering/warehouse/schema.sql").read_text("utf-8"))
+        yield memory
+
+
+def load(*folders: Path, headline: str = "value") -> Rules:
+    return load_rules(small_profile(headline), folders)
+
+
+def problem_of(*folders: Path, headline: str = "value") -> str:
+    with pytest.raises(RulesError) as caught:
+        load(*folders, headline=headline)
+    assert "nothing was run" in caught.value.next_step
+    return caught.value.problem
+
+
+def change(folder: Path, seed: str, before: str, after: str) -> None:
+    path = folder / f"{seed}.csv"
+    text = path.read_text(encoding="utf-8")
+    assert text.count(before) == 1, f"{before!r} stands {text.count(before)} times in {seed}.csv"
+    path.write_text(text.replace(before, after), encoding="utf-8")
+
+
+# --- loading and overriding ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["sample", "online_retail"])
+def test_the_shipped_seeds_of_each_profile_load_and_can_be_landed(
+    name: str, connection: duckdb.DuckDBPyConnection
+) -> None:
+    rules = load_rules(load_profile(name))
+    assert {"account_value", "spend_abc"} <= set(rules.schemes())
+    assert land_rules(connection, rules, date(2024, 1, 1)) == rules.version
+    for seed, rows in rules.rows.items():
+        assert connection.execute(f"select count(*) from rules.{seed}").fetchone() == (len(rows),)
+
+
+def test_the_profile_folder_comes_after_the_project_folder() -> None:
+    project, own = seed_folders(load_profile("online_retail"))
+    assert project == PROJECT_ROOT / "dbt_project" / "seeds"
+    assert own.parts[-2:] == ("online_retail", "seeds")
+
+
+def test_an_override_replaces_whole_groups_and_nothing_else(seeds: Path, override: Path) -> None:
+    (override / "tier_bands.csv").write_text(
+        "scheme,tier,lower_bound,upper_bound,lower_included,upper_included\n"
+        "abc,A,7000,,true,false\nabc,C,,7000,false,false\n",
+        encoding="utf-8",
+    )
+    (override / "settings.csv").write_text("setting,value,meaning\nrfm_frequency,3,few\n", encoding="utf-8")
+    rules = load(seeds, override)
+    bands = [(row["scheme"], row["tier"], row["lower_bound"]) for row in rules.rows["tier_bands"]]
+    assert bands == [("value", "high", "80"), ("value", "low", ""), ("abc", "A", "7000"), ("abc", "C", "")]
+    assert rules.setting("rfm_frequency") == "3"
+    assert rules.setting("rfm_monetary") == "100000"
+    assert rules.version != load(seeds).version
+
+
+def test_a_seed_saved_by_excel_with_a_byte_order_mark_loads(seeds: Path) -> None:
+    version = load(seeds).version
+    path = seeds / "tiers.csv"
+    path.write_text(path.read_text(encoding="utf-8"), encoding="utf-8-sig")
+    assert load(seeds).version == version
+
+
+def test_a_seed_in_another_encoding_is_named(seeds: Path) -> None:
+    (seeds / "tiers.csv").write_text(SMALL_SEEDS["tiers"], encoding="gb18030")
+    assert "tiers.csv: the file is not UTF-8" in problem_of(seeds)
+
+
+def test_a_seed_without_rows_can_be_landed(seeds: Path, connection: duckdb.DuckDBPyConnection) -> None:
+    (seeds / "industry_mapping.csv").write_text(SMALL_SEEDS["industry_mapping"].splitlines()[0] + "\n")
+    land_rules(connection, load(seeds), date(2024, 1, 1))
+    assert connection.execute("select count(*) from rules.industry_mapping").fetchone() == (0,)
+    assert connection.execute("select count(*) from rules.tiers").fetchone() == (5,)
+
+
+# --- mistakes -----------------------------------------------------------------------------------------------
+
+MISTAKES: dict[str, tuple[str, str, str, str]] = {
+    "weights do not sum to 1": (
+        "scheme_indicators", "profit_margin,0.40", "profit_margin,0.30",
+        "scheme_indicators.csv:2: the weights of scheme value sum to 0.90, not to 1",
+    ),
+    "weight is zero": (
+        "scheme_indicators", "profit_margin,0.40", "profit_margin,0",
+        "scheme_indicators.csv:3: weight is 0; it lies above 0 and up to 1",
+    ),
+    "weight above one": (
+        "scheme_indicators", "profit_margin,0.40", "profit_margin,1.4",
+        "scheme_indicators.csv:3: weight is 1.4; it lies above 0 and up to 1",
+    ),
+    "gap": (
+        "tier_bands", "B,100,500,true,true", "B,100,400,true,true",
+        "tier_bands.csv:5 and line 4: bands of abc leave a gap between 400 and 500",
+    ),
+    "overlap": (
+        "tier_bands", "B,100,500,true,true", "B,100,600,true,true",
+        "tier_bands.csv:5 and line 4: bands of abc overlap above 500",
+    ),
+    "overlap of two bands open below": (
+        "tier_bands", "B,100,500,true,true", "B,,500,true,true",
+        "bands of abc overlap above the lowest value",
+    ),
+    "edge owned by both": (
+        "tier_bands", "A,500,,false,false", "A,500,,true,false",
+        "tier_bands.csv:5 and line 4: the edge 500 of abc belongs to both bands; exactly one includes it",
+    ),
+    "edge owned by none": (
+        "tier_bands", "B,100,500,true,true", "B,100,500,true,false",
+        "tier_bands.csv:5 and line 4: the edge 500 of abc belongs to no band; exactly one includes it",
+    ),
+    "open below": (
+        "score_bands", "profit_margin,,0.10,", "profit_margin,0,0.10,",
+        "score_bands.csv:5: the lowest band of value profit_margin is open below, leave lower_bound empty",
+    ),
+    "open above": (
+        "score_bands", "annual_spend,1000,,true", "annual_spend,1000,9000,true",
+        "score_bands.csv:2: the highest band of value annual_spend is open above, leave upper_bound empty",
+    ),
+    "empty band": (
+        "tier_bands", "B,100,500,true,true", "B,500,500,true,true",
+        "tier_bands.csv:5: the band of abc from 500 to 500 is empty",
+    ),
+    "upside-down band": (
+        "tier_bands", "B,100,500,true,true", "B,500,100,true,true",
+        "tier_bands.csv:5: the band of abc from 500 to 100 is empty",
+    ),
+    "unknown scheme": (
+        "scheme_indicators", "abc,annual_spend", "xyz,annual_spend",
+        "scheme_indicators.csv:4: unknown scheme 'xyz'",
+    ),
+    "unknown indicator": (
+        "scheme_indicators", "profit_margin", "profit_margn",
+        "scheme_indicators.csv:3: unknown indicator 'profit_margn'; there are ",
+    ),
+    "unknown tier": (
+        "tier_bands", "abc,B,", "abc,Bee,",
+        "tier_bands.csv:5: unknown tier 'Bee' of scheme abc; see tiers.csv",
+    ),
+    "reserved tier": (
+        "tiers", "value,low,2", "value,pending,2",
+        "tiers.csv:3: 'pending' is reserved for customers that cannot be scored yet",
+    ),
+    "duplicate key": (
+        "tiers", "abc,B,2", "abc,A,2",
+        "tiers.csv:5: abc, A stands already in line 4",
+    ),
+    "wrong header": (
+        "tiers", "scheme,tier,tier_rank", "scheme,tier,rank",
+        "tiers.csv:1: the header is scheme,tier,rank,label_en,label_zh,strategy_en,strategy_zh; expected "
+        "scheme,tier,tier_rank,label_en,label_zh,strategy_en,strategy_zh",
+    ),
+    "field missing": ("tiers", "abc,B,2,B,B,care,维护", "abc,B,2,B,B,care", "tiers.csv:5: 7 fields expected"),
+    "field too many": ("tiers", "care,维护", "care,维护,x", "tiers.csv:5: 7 fields expected"),
+    "no number": (
+        "score_bands", "false,false,60", "false,false,sixty",
+        "score_bands.csv:3: score is 'sixty'; a number is needed",
+    ),
+    "not finite": (
+        "score_bands", "false,false,60", "false,false,NaN",
+        "score_bands.csv:3: score is 'NaN'; a number is needed",
+    ),
+    "number missing": (
+        "score_bands", "false,false,60", "false,false,",
+        "score_bands.csv:3: score is ''; a number is needed",
+    ),
+    "bound no number": (
+        "tier_bands", "B,100,500", "B,100,5oo", "tier_bands.csv:5: upper_bound is '5oo'; a number is needed",
+    ),
+    "full-width digits": (
+        "tier_bands", "B,100,500", "B,１００,500", "tier_bands.csv:5: lower_bound is '１００'; a number is needed",
+    ),
+    "more decimals than the column holds": (
+        "score_bands", "profit_margin,,0.10,", "profit_margin,,0.1000001,",
+        "score_bands.csv:5: upper_bound is 0.1000001; up to 18 digits and 6 decimals",
+    ),
+    "more digits than the column holds": (
+        "score_bands", "false,false,60", "false,false,100000",
+        "score_bands.csv:3: score is 100000; up to 5 digits and 2 decimals",
+    ),
+    "rank is no whole number": (
+        "tiers", "value,low,2", "value,low,1.5",
+        "tiers.csv:3: tier_rank is 1.5; up to 9 digits and 0 decimals",
+    ),
+    "wrong flag": (
+        "tier_bands", "B,100,500,true,true", "B,100,500,yes,true",
+        "tier_bands.csv:5: lower_included is 'yes'; write true or false",
+    ),
+    "unknown setting": (
+        "settings", "rfm_cuts,fixed,cuts\n", "rfm_cuts,fixed,cuts\nrfm_cut,fixed,x\n",
+        "settings.csv:10: unknown setting 'rfm_cut'",
+    ),
+    "unknown value of a setting": (
+        "settings", "spend_basis,net", "spend_basis,nett",
+        "settings.csv:4: spend_basis is 'nett'; choose one of net, gross",
+    ),
+    "setting no number": (
+        "settings", "rfm_frequency,10", "rfm_frequency,ten",
+        "settings.csv:7: rfm_frequency is 'ten'; a number is needed",
+    ),
+    "month out of range": (
+        "settings", "fiscal_year_start_month,4", "fiscal_year_start_month,13",
+        "settings.csv:3: fiscal_year_start_month is 13; it lies between 1 and 12",
+    ),
+    "setting missing": (
+        "settings", "rfm_cuts,fixed,cuts\n", "", "settings.csv: setting 'rfm_cuts' is missing",
+    ),
+    "unknown kind": (
+        "schemes", "abc,bands", "abc,band", "schemes.csv:3: kind 'band' is not one of weighted, bands",
+    ),
+    "unknown population": (
+        "schemes", "abc,bands,buyers", "abc,bands,payers",
+        "schemes.csv:3: population 'payers' is not one of buyers, all",
+    ),
+    "band scheme with two indicators": (
+        "scheme_indicators", "abc,annual_spend,1.00\n", "abc,annual_spend,0.5\nabc,profit_margin,0.5\n",
+        "schemes.csv:3: a scheme of kind bands uses one indicator, abc has ['annual_spend', 'profit_margin']",
+    ),
+    "scheme without indicator": (
+        "scheme_indicators", "abc,annual_spend,1.00\n", "",
+        "schemes.csv:3: scheme abc uses no indicator (scheme_indicators.csv)",
+    ),
+    "indicator without score bands": (
+        "score_bands",
+        "value,profit_margin,0.10,,true,false,90\nvalue,profit_margin,,0.10,false,false,30\n", "",
+        "schemes.csv:2: indicator profit_margin of scheme value has no score bands (score_bands.csv)",
+    ),
+    "scheme without tier bands": (
+        "tier_bands", "value,high,80,,true,false\nvalue,low,,80,false,false\n", "",
+        "schemes.csv:2: scheme value has no tier bands (tier_bands.csv)",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_named_with_file_and_line(mistake: str, seeds: Path) -> None:
+    load(seeds)
+    seed, before, after, expected = MISTAKES[mistake]
+    change(seeds, seed, before, after)
+    assert expected in problem_of(seeds)
+
+
+def test_a_missing_file_is_named(seeds: Path) -> None:
+    (seeds / "tiers.csv").unlink()
+    assert f"{seeds / 'tiers.csv'}: the file is missing" in problem_of(seeds)
+
+
+def test_a_headline_that_is_no_scheme_is_named(seeds: Path) -> None:
+    assert "headline_scheme 'rfm' is not one of value, abc" in problem_of(seeds, headline="rfm")
+
+
+def test_an_override_of_no_known_seed_is_named(seeds: Path, override: Path) -> None:
+    (override / "tier_band.csv").write_text("scheme\n", encoding="utf-8")
+    assert f"{override / 'tier_band.csv'}: there is no seed 'tier_band'" in problem_of(seeds, override)
+
+
+def test_a_mistake_in_an_override_names_the_override(seeds: Path, override: Path) -> None:
+    shutil.copy(seeds / "tier_bands.csv", override)
+    change(override, "tier_bands", "B,100,500,true,true", "B,100,400,true,true")
+    assert f"{override / 'tier_bands.csv'}:5 and line 4: bands of abc leave a gap" in problem_of(seeds, override)
+
+
+def test_several_mistakes_come_in_one_report(seeds: Path) -> None:
+    for mistake in ("gap", "weights do not sum to 1", "unknown kind", "unknown value of a setting"):
+        seed, before, after, _ = MISTAKES[mistake]
+        change(seeds, seed, before, after)
+    problem = problem_of(seeds)
+    assert "have 4 problem(s)" in problem
+    for mistake in ("gap", "weights do not sum to 1", "unknown kind", "unknown value of a setting"):
+        assert MISTAKES[mistake][3] in problem
+
+
+def test_unreadable_lines_of_several_files_come_in_one_report(seeds: Path) -> None:
+    for mistake in ("no number", "wrong flag", "duplicate key"):
+        change(seeds, *MISTAKES[mistake][:3])
+    problem = problem_of(seeds)
+    assert "have 3 problem(s)" in problem
+    for mistake in ("no number", "wrong flag", "duplicate key"):
+        assert MISTAKES[mistake][3] in problem
+
+
+# --- version and landing ------------------------------------------------------------------------------------
+
+
+@given(st.data())
+@settings(max_examples=25, deadline=None)
+def test_the_version_does_not_depend_on_the_order_of_rows(data: st.DataObject) -> None:
+    rows = {
+        seed: [
+            Row(dict(zip(spec.columns, line.split(","), strict=False)), Path(f"{seed}.csv"), number)
+            for number, line in enumerate(SMALL_SEEDS[seed].splitlines()[1:], 2)
+        ]
+        for seed, spec in SEEDS.items()
+        if seed != "schemes"  # holds a quoted comma
+    }
+    shuffled = {seed: data.draw(st.permutations(rows[seed])) for seed in data.draw(st.permutations(list(rows)))}
+    assert Rules(shuffled).version == Rules(rows).version
+
+
+@pytest.mark.parametrize("seed", list(SEEDS))
+def test_the_version_changes_with_the_content_of_each_seed(seed: str, seeds: Path) -> None:
+    version = load(seeds).version
+    before, after = {
+        "settings": ("rfm_frequency,10", "rfm_frequency,11"),
+        "schemes": ("abc,bands,buyers", "abc,bands,all"),
+        "scheme_indicators": ("abc,annual_spend", "abc,profit_margin"),
+        "score_bands": ("false,false,60", "false,false,61"),
+        "tier_bands": ("abc,B,100,500,true,true\nabc,C,,100,false", "abc,B,101,500,true,true\nabc,C,,101,false"),
+        "tiers": ("拜访", "上门"),
+        "industry_mapping": ("汽配", "汽车"),
+    }[seed]
+    change(seeds, seed, before, after)
+    assert load(seeds).version != version
+
+
+def test_landing_the_same_rules_twice_adds_nothing(seeds: Path, connection: duckdb.DuckDBPyConnection) -> None:
+    def content() -> dict[str, list[tuple[object, ...]]]:
+        return {
+            seed: connection.execute(f"select * from rules.{seed} order by all").fetchall()
+            for seed in [*SEEDS, "versions"]
+        }
+
+    rules = load(seeds)
+    version = land_rules(connection, rules, date(2024, 1, 1))
+    first = content()
+    assert land_rules(connection, rules, date(2024, 1, 2)) == version
+    assert content() == first
+    assert first["versions"] == [(version, date(2024, 1, 1))]
+    assert {row[0] for row in first["tier_bands"]} == {version}
+
+    change(seeds, "tiers", "拜访", "上门")
+    other = land_rules(connection, load(seeds), date(2024, 1, 3))
+    assert {row[0] for row in content()["versions"]} == {version, other}
+    assert connection.execute("select count(*) from rules.tiers").fetchone() == (10,)
+
+
+def test_landed_bounds_have_types_and_an_empty_bound_is_null(
+    seeds: Path, connection: duckdb.DuckDBPyConnection
+) -> None:
+    land_rules(connection, load(seeds), date(2024, 1, 1))
+    band = connection.execute(
+        "select lower_bound, upper_bound, lower_included, upper_included from rules.tier_bands where tier = 'A'"
+    ).fetchone()
+    assert band == (Decimal(500), None, False, False)
+
+
+def test_each_night_gets_its_rules_and_window(seeds: Path, connection: duckdb.DuckDBPyConnection) -> None:
+    change(seeds, "settings", "trailing_12_months", "fiscal_year")
+    rules = load(seeds)
+    for _ in range(2):
+        land_as_of_dates(connection, rules, "v", [date(2024, 3, 30), date(2024, 3, 31)])
+        assert connection.execute("select * from meta.as_of_dates order by 1").fetchall() == [
+            (date(2024, 3, 30), "v", date(2022, 4, 1), date(2023, 3, 31)),
+            (date(2024, 3, 31), "v", date(2023, 4, 1), date(2024, 3, 31)),
+        ]
+
+
+# --- bands, against the models' own macro -------------------------------------------------------------------
+
+
+def in_band_sql() -> str:
+    """The macro that the models use, rendered."""
+    text = (PROJECT_ROOT / "dbt_project/macros/scoring.sql").read_text(encoding="utf-8")
+    module = jinja2.Environment(autoescape=False).from_string(text).module  # noqa: S701 - SQL, not HTML
+    return str(module.in_band("v.value", "b"))  # type: ignore[attr-defined]
+
+
+IN_BAND = in_band_sql()
+
+
+def band(low: Decimal | None, high: Decimal | None, low_in: bool, high_in: bool, line: int) -> Row:
+    return Row(
+        {
+            "lower_bound": "" if low is None else str(low),
+            "upper_bound": "" if high is None else str(high),
+            "lower_included": str(low_in).lower(),
+            "upper_included": str(high_in).lower(),
+        },
+        Path("bands.csv"),
+        line,
+    )
+
+
+Cuts = list[tuple[Decimal, bool]]
+numbers = st.decimals(min_value=-10_000, max_value=10_000, places=6, allow_nan=False, allow_infinity=False)
+# Each cut with its owner: True when the band above includes it.
+cuts_and_owners = st.lists(
+    st.tuples(numbers, st.booleans()), min_size=0, max_size=7, unique_by=lambda pair: pair[0]
+).map(sorted)
+
+
+def bands_of(cuts: Cuts) -> list[Row]:
+    edges: list[tuple[Decimal | None, bool]] = [(None, False), *cuts, (None, False)]
+    return [
+        band(low, high, low is not None and above_owns, high is not None and not next_above_owns, line)
+        for line, ((low, above_owns), (high, next_above_owns)) in enumerate(pairwise(edges), 2)
+    ]
+
+
+def bands_per_value(rows: list[Row], values: list[Decimal]) -> list[tuple[Decimal, int]]:
+    """How many bands each value lies in, by the SQL of the models."""
+    with duckdb.connect() as memory:
+        memory.execute(
+            "create table bands (lower_bound decimal(24, 6), upper_bound decimal(24, 6), "
+            "lower_included boolean, upper_included boolean); create table vals (value decimal(24, 6))"
+        )
+        columns = ("lower_bound", "upper_bound", "lower_included", "upper_included")
+        memory.executemany(
+            "insert into bands values (?, ?, ?, ?)", [[row[name] or None for name in columns] for row in rows]
+        )
+        memory.executemany("insert into vals values (?)", [[value] for value in values])
+        return memory.execute(
+            f"select v.value, count(b.lower_included) from (select distinct value from vals) v "
+            f"left join bands b on {IN_BAND} group by v.value"
+        ).fetchall()
+
+
+@given(cuts=cuts_and_owners, extra=st.lists(numbers, max_size=5), data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_accepted_bands_hold_every_value_exactly_once(cuts: Cuts, extra: list[Decimal], data: st.DataObject) -> None:
+    rows = data.draw(st.permutations(bands_of(cuts)))
+    assert check_bands("s", rows) == []
+    step = Decimal("0.000001")
+    near = [value + delta for value, _ in cuts for delta in (-step, Decimal(0), step)]
+    values = [*near, *extra, Decimal(-(10**17)), Decimal(10**17), Decimal(0)]
+    assert {count for _, count in bands_per_value(rows, values)} == {1}
+
+
+@given(
+    cuts=cuts_and_owners.filter(bool),
+    kind=st.sampled_from(["move lower", "move upper", "flip lower", "flip upper", "drop", "close"]),
+    delta=st.sampled_from([Decimal("-0.000001"), Decimal("0.000001"), Decimal(-3), Decimal("1000.5")]),
+    data=st.data(),
+)
+@settings(max_examples=200, deadline=None)
+def test_any_perturbation_of_sound_bands_is_refused(cuts: Cuts, kind: str, delta: Decimal, data: st.DataObject) -> None:
+    rows = bands_of(cuts)
+    index = data.draw(st.integers(0, len(cuts) - 1))
+    # Cut number ``index`` is the upper bound of band ``index`` and the lower bound of the band after it.
+    below, above = dict(rows[index].values), dict(rows[index + 1].values)
+    if kind == "move lower":
+        above["lower_bound"] = str(Decimal(above["lower_bound"]) + delta)
+    elif kind == "move upper":
+        below["upper_bound"] = str(Decimal(below["upper_bound"]) + delta)
+    elif kind == "flip lower":
+        above["lower_included"] = "false" if above["lower_included"] == "true" else "true"
+    elif kind == "flip upper":
+        below["upper_included"] = "false" if below["upper_included"] == "true" else "true"
+    elif kind == "close":
+        outer = data.draw(st.sampled_from(["lowest", "highest"]))
+        if outer == "lowest":
+            rows[0] = Row(rows[0].values | {"lower_bound": "-99999"}, rows[0].file, rows[0].line)
+        else:
+            rows[-1] = Row(rows[-1].values | {"upper_bound": "99999"}, rows[-1].file, rows[-1].line)
+    if kind == "drop":
+        del rows[data.draw(st.integers(0, len(rows) - 1))]
+    elif kind != "close":
+        rows[index] = Row(below, rows[index].file, rows[index].line)
+        rows[index + 1] = Row(above, rows[index + 1].file, rows[index + 1].line)
+    assert check_bands("s", data.draw(st.permutations(rows))) != []
+
+
+# --- spend window -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("day", "kind", "month", "start", "end"),
+    [
+        ("2024-02-29", "trailing_12_months", 1, "2023-03-01", "2024-02-29"),
+        ("2024-02-28", "trailing_12_months", 1, "2023-03-01", "2024-02-28"),
+        ("2025-02-28", "trailing_12_months", 1, "2024-02-29", "2025-02-28"),
+        ("2023-12-31", "trailing_12_months", 1, "2023-01-01", "2023-12-31"),
+        ("2024-01-01", "trailing_12_months", 1, "2023-01-02", "2024-01-01"),
+        ("2023-12-30", "calendar_year", 1, "2022-01-01", "2022-12-31"),
+        ("2023-12-31", "calendar_year", 1, "2023-01-01", "2023-12-31"),
+        ("2024-01-01", "calendar_year", 1, "2023-01-01", "2023-12-31"),
+        ("2024-02-29", "calendar_year", 4, "2023-01-01", "2023-12-31"),  # the month is the fiscal year's only
+        ("2024-03-30", "fiscal_year", 4, "2022-04-01", "2023-03-31"),
+        ("2024-03-31", "fiscal_year", 4, "2023-04-01", "2024-03-31"),
+        ("2024-04-01", "fiscal_year", 4, "2023-04-01", "2024-03-31"),
+        ("2024-02-29", "fiscal_year", 3, "2023-03-01", "2024-02-29"),
+        ("2024-02-28", "fiscal_year", 3, "2022-03-01", "2023-02-28"),
+        ("2024-12-31", "fiscal_year", 1, "2024-01-01", "2024-12-31"),
+    ],
+)
+def test_spend_window(day: str, kind: str, month: int, start: str, end: str) -> None:
+    window = spend_window(date.fromisoformat(day), kind, month)
+    assert window == (date.fromisoformat(start), date.fromisoformat(end))
+
+
+days = st.dates(date(2000, 1, 1), date(2100, 12, 31))
+
+
+@given(days)
+def test_the_trailing_window_is_a_year_that_ends_with_the_day(day: date) -> None:
+    start, end = spend_window(day, "trailing_12_months")
+    leap_days = [date(year, 2, 29) for year in (day.year - 1, day.year) if isleap(year)]
+    has_leap_day = any(start <= leap <= end for leap in leap_days)
+    assert end == day
+    assert (end - start).days + 1 == 365 + has_leap_day
+
+
+@given(days, st.sampled_from(["calendar_year", "fiscal_year"]), st.integers(1, 12))
+def test_a_year_window_is_the_last_completed_one(day: date, kind: str, month: int) -> None:
+    start, end = spend_window(day, kind, month)
+    assert (start.month, start.day) == (month if kind == "fiscal_year" else 1, 1)
+    assert end + timedelta(days=1) == start.replace(year=start.year + 1)
+    assert end <= day
+    assert day - end <= timedelta(days=365)  # else the next year would be completed too
