@@ -160,7 +160,9 @@ def load_profile(name: str) -> Profile:
         )
     path = profiles_folder() / f"{name}.yml"
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        raw = yaml.safe_load(path.read_bytes()) or {}
+        if not isinstance(raw, dict):
+            raise ProfileError(f"profile {name}: {path.name} is no mapping of keys to values", "mend the file")
         return Profile.model_validate({"name": name, **raw})
     except yaml.YAMLError as error:
         raise ProfileError(f"profile {name}: {path.name} is not valid YAML: {error}", "mend the file") from error

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 import pytest
-from killing import EXTRACTS, GATES, Company, run
+from killing import EXTRACTS, FIRST, GATES, SECOND, Company, Slots, run
 
 from customer_tiering.sample import generate_company
 from customer_tiering.workspace import project_root
-
-FIRST, SECOND = date(2026, 3, 1), date(2026, 3, 2)
 
 
 @dataclass(frozen=True)
@@ -26,6 +23,12 @@ class Prepared:
     second_built: Company
     second_published: Company
     second: Company
+
+
+@pytest.fixture(scope="session")
+def slots(tmp_path_factory: pytest.TempPathFactory) -> Slots:
+    """Folders to work in."""
+    return Slots(tmp_path_factory.mktemp("slots"))
 
 
 @pytest.fixture(scope="session")

@@ -10,17 +10,21 @@ import csv
 import json
 import multiprocessing
 import os
+import queue
 import re
 import shutil
 import signal
 import sqlite3
+import tempfile
 import threading
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -34,16 +38,21 @@ from customer_tiering.publish import snapshot
 from customer_tiering.sources import get_source
 from customer_tiering.workspace import Workspace, project_root
 
+FIRST, SECOND, THIRD = date(2026, 3, 1), date(2026, 3, 2), date(2026, 3, 3)
 SOURCES = ("erp", "crm", "ticketing")
 EXTRACTS = tuple(f"extract {source}" for source in SOURCES)
 GATES = tuple(f"gate {source}" for source in SOURCES)
 NIGHT = ("begin", *EXTRACTS, *GATES, "build", "publish", "alert", "summarise")
+
+# Names the file that a process makes while it waits; it goes on when the file is gone.
+WAITING_FLAG = "TIERING_TEST_WAITING"
 
 _PRELOAD = [
     "customer_tiering.extract.pipeline",  # before dlt: it sets what dlt reads at import
     "customer_tiering.extract.sql",
     "dlt.destinations.impl.filesystem.filesystem",
     "customer_tiering.quality.gate",
+    "customer_tiering.quality.engine",
     "dbt.cli.main",
     "dbt.adapters.duckdb.connections",
     "dbt.task.build",
@@ -108,6 +117,10 @@ class Company:
 # --- processes ---------------------------------------------------------------------------------------------
 
 
+# multiprocessing reads a child's exit code once; two threads that ask at the same time would get it wrong.
+_CHILDREN = threading.Lock()
+
+
 @dataclass
 class Run:
     """A started process that runs steps of a night."""
@@ -117,11 +130,16 @@ class Run:
 
     def join(self, seconds: float = 120) -> Run:
         """Wait for the end of the process."""
-        self.process.join(seconds)
-        if self.process.is_alive():
+        ended = bool(wait([self.process.sentinel], seconds))
+        if not ended:
             self.process.kill()
-            raise AssertionError(f"the process hangs; its log: {self.text()}")
+        with _CHILDREN:
+            self.process.join()
+        assert ended, f"the process hangs; its log: {self.text()}"
         return self
+
+    def is_running(self) -> bool:
+        return not wait([self.process.sentinel], 0)
 
     def text(self) -> str:
         return self.log.read_text(encoding="utf-8") if self.log.exists() else ""
@@ -153,14 +171,18 @@ def start(
     environment: dict[str, str] | None = None,
 ) -> Run:
     """Start a process that runs ``steps``, and is killed at ``place`` (a name in ``PLACES``)."""
+    log = company.folder / f"{as_of}_{run_id}_{time.monotonic_ns()}.log"
+    environment = company.environment | (environment or {})
+    return fork(_run_steps, environment, str(log), company.name, str(as_of), run_id, steps, place, log=log)
+
+
+def fork(function: Callable[..., None], *arguments: Any, log: Path) -> Run:
+    """Start a process that calls ``function``."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_PRELOAD)
-    log = company.folder / f"{as_of}_{run_id}_{time.monotonic_ns()}.log"
-    process = context.Process(
-        target=_run_steps,
-        args=(company.environment | (environment or {}), str(log), company.name, str(as_of), run_id, steps, place),
-    )
-    process.start()
+    process = context.Process(target=function, args=arguments)
+    with _CHILDREN:
+        process.start()
     return Run(process, log)
 
 
@@ -269,6 +291,26 @@ def _while_reading_second_file_entity() -> None:
     files.read_rows = read_rows
 
 
+def _wait_at_third_table() -> None:
+    from customer_tiering.extract import sql
+
+    original = sql.table_resource
+    third = get_source("erp").entities[2].name
+    flag = Path(os.environ[WAITING_FLAG])
+
+    def wait_for_test(rows: Any) -> Any:
+        flag.touch()
+        while flag.exists():
+            time.sleep(0.02)
+        return rows
+
+    def resource(entity: Any, url: str) -> Any:
+        made = original(entity, url)
+        return made.add_map(wait_for_test) if entity.name == third else made
+
+    sql.table_resource = resource
+
+
 def _extracted_but_state_not_saved() -> None:
     from dlt.pipeline.pipeline import Pipeline
 
@@ -374,7 +416,40 @@ PLACES: dict[str, Callable[[], None]] = {
     "right after the switch": _after_switch,
     "sent, not recorded": _sent_not_recorded,
     "between two messages": _between_messages,
+    "wait while the third table is read": _wait_at_third_table,
 }
+
+
+# --- slots -------------------------------------------------------------------------------------------------
+
+
+class Slots:
+    """A few folders in which copies of companies are worked on, one test after the other.
+
+    A path used again keeps dbt's parsed project valid, which saves seconds per night.
+    """
+
+    def __init__(self, root: Path, number: int = 2) -> None:
+        self.number = number
+        self._free: queue.Queue[Path] = queue.Queue()
+        for index in range(number):
+            self._free.put(root / f"slot_{index}")
+
+    @contextmanager
+    def copy_of(self, company: Company) -> Iterator[Company]:
+        """A copy of ``company`` in a free slot, for as long as the block runs."""
+        folder = self._free.get()
+        try:
+            parsed = Company(folder, company.name).workspace.dbt_target / "partial_parse.msgpack"
+            kept = parsed.read_bytes() if parsed.exists() else None
+            shutil.rmtree(folder, ignore_errors=True)
+            copy = company.copy(folder)
+            if kept is not None:
+                parsed.parent.mkdir(parents=True, exist_ok=True)
+                parsed.write_bytes(kept)
+            yield copy
+        finally:
+            self._free.put(folder)
 
 
 # --- what is looked at afterwards --------------------------------------------------------------------------
@@ -427,16 +502,29 @@ def unfinished_files(company: Company) -> list[Path]:
     return found
 
 
-def warehouse_rows(company: Company) -> dict[str, int]:
-    """Row counts of all raw and quarantine tables."""
+def warehouse_rows(company: Company) -> dict[str, tuple[int, str]]:
+    """Row count and checksum of all raw and quarantine tables, without the names that dlt gave to loads."""
     with company.warehouse() as connection:
         tables = connection.execute(
             "select schema_name, table_name from duckdb_tables() where schema_name in ('raw', 'quarantine')"
         ).fetchall()
         return {
-            f"{schema}.{table}": connection.execute(f"select count(*) from {schema}.{table}").fetchone()[0]
+            f"{schema}.{table}": connection.execute(
+                "select count(*), md5(coalesce(string_agg(line, chr(10) order by line), '')) from (select "
+                f"cast(t as varchar) as line from (select columns(c -> c not in ('_load_id', '_row_id', "
+                f"'load_id', 'row_id')) from {schema}.{table}) t)"
+            ).fetchone()
             for schema, table in sorted(tables)
         }
+
+
+def rows_after_crash(company: Company, sql: str) -> list[tuple[Any, ...]]:
+    """Rows of a query on a copy of the warehouse as a killed process left it."""
+    with tempfile.TemporaryDirectory() as folder:
+        left = Path(folder) / "left"
+        shutil.copytree(company.workspace.warehouse.parent, left)
+        with duckdb.connect(str(left / company.workspace.warehouse.name)) as connection:
+            return connection.execute(sql).fetchall()
 
 
 def check_current(company: Company) -> date | None:
@@ -487,6 +575,13 @@ class Watcher:
     def __exit__(self, *_error: object) -> None:
         self._stop.set()
         self._thread.join()
+
+    def check(self, expected: list[date]) -> None:
+        """``current`` opened every time, and showed these nights in this order."""
+        if self.failure is not None:
+            raise self.failure
+        assert list(dict.fromkeys(self.nights)) == expected
+        assert self.nights == sorted(night for night in self.nights if night)
 
     def _watch(self) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,14 @@ def open_channel(name: str, url: str) -> apprise.Apprise:
     """An Apprise channel. Raises ``ProfileError`` when the URL means nothing (the URL itself is never shown)."""
     _register_json_lines()
     channel = apprise.Apprise()
-    if not channel.add(url):
+    # Apprise logs a URL that it cannot load, and with it the secret it holds.
+    logger = logging.getLogger("apprise")
+    before, logger.disabled = logger.disabled, True
+    try:
+        understood = channel.add(url)
+    finally:
+        logger.disabled = before
+    if not understood:
         raise ProfileError(
             f"channel {name}: its URL is not one that Apprise understands",
             "check the channel in the profile or the Airflow connection it names",

@@ -113,15 +113,15 @@ class Ledger:
         """The tier last told per customer, to whichever recipient it was last told."""
         return dict(
             self._connection.execute(
-                "select customer_id, tier from told where scheme = ? and channel = ? order by as_of_date",
+                "select customer_id, tier from told where scheme = ? and channel = ? order by as_of_date, rowid",
                 (scheme, channel),
             ).fetchall()
         )
 
     def _remember(self, standing: Standing, channel: str, message_id: str | None, as_of_date: str) -> None:
+        # Replacing gives a new rowid, which orders what was told to several recipients in one night.
         self._connection.execute(
-            "insert into told values (?, ?, ?, ?, ?, ?, ?) on conflict (customer_id, scheme, channel, recipient) "
-            "do update set tier = excluded.tier, message_id = excluded.message_id, as_of_date = excluded.as_of_date",
+            "insert or replace into told values (?, ?, ?, ?, ?, ?, ?)",
             (
                 standing.customer_id,
                 standing.scheme,

@@ -20,8 +20,11 @@ from customer_tiering.workspace import project_root
 ADMIN = "admin"
 
 
-def airflow_environment(profile: Profile) -> dict[str, str]:
-    """Environment for Airflow's commands: everything under ``var/<profile>/airflow``, nothing calls home."""
+def airflow_environment(profile: Profile, *, sqlite_timeout: int = 30) -> dict[str, str]:
+    """Environment for Airflow's commands: everything under ``var/<profile>/airflow``, nothing calls home.
+
+    ``sqlite_timeout`` says how many seconds a writer waits for another one; Airflow itself sets WAL mode.
+    """
     home = profile.workspace.airflow_home
     root = project_root()
     return {
@@ -35,10 +38,8 @@ def airflow_environment(profile: Profile) -> dict[str, str]:
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "AIRFLOW__CORE__EXECUTOR": os.environ.get("AIRFLOW__CORE__EXECUTOR", "LocalExecutor"),
         "AIRFLOW__CORE__PARALLELISM": os.environ.get("AIRFLOW__CORE__PARALLELISM", "4"),
-        # SQLite has one writer at a time: Airflow opens it with WAL, and the timeout lets writers queue up
-        # (the default of 5 s is too little for a busy disk).
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": os.environ.get(
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", f"sqlite:///{home / 'airflow.db'}?timeout=60"
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", f"sqlite:///{home / 'airflow.db'}?timeout={sqlite_timeout}"
         ),
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),

@@ -160,7 +160,7 @@ class _Airflow:
         with log.open("wb") as stream:
             process = subprocess.Popen(
                 [airflow_command(), command, *arguments],
-                env=_environment(self.profile, self.port),
+                env=_environment(self.profile, self.port, command),
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
@@ -222,8 +222,11 @@ class _Api:
                 self.call("PATCH", f"/api/v2/dags/{DAG_ID}/dagRuns/{run['dag_run_id']}", {"state": "failed"})
 
 
-def _environment(profile: Profile, port: int) -> dict[str, str]:
-    environment = airflow_environment(profile) | {
+def _environment(profile: Profile, port: int, command: str) -> dict[str, str]:
+    # The API server writes its audit log in its event loop. When another request of its own has written and not
+    # committed yet, both wait for each other until SQLite's timeout, so that must be short: 3 s, less than the
+    # 5 s after which a task asks again.
+    environment = airflow_environment(profile, sqlite_timeout=3 if command == "api-server" else 30) | {
         "AIRFLOW__API__HOST": HOST,
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__BASE_URL": f"http://{HOST}:{port}",

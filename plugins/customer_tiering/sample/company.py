@@ -114,7 +114,7 @@ def generate_company(
 
     `customers` is the number of ERP customers one year after the start (about 3 % a year join later). The
     first call starts the company at `start`, or `years` before `until`. Omitted arguments are taken from the
-    stored company, for a new one from the defaults (400 customers, 3 years, seed 20260101, dirt 1).
+    stored company, for a new one from the defaults (400 customers, 3 years, seed 20260102, dirt 1).
 
     Raises SampleMismatch if an explicit argument contradicts the stored company and ValueError for values
     out of range.

@@ -1,0 +1,76 @@
+"""``tiering run``, the command behind ``make run``: the real DAG in a real Airflow, from nothing to a summary."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from customer_tiering.publish.snapshot import last_accepted
+from customer_tiering.workspace import Workspace
+from nights import write_profile
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def surroundings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("run")
+    write_profile(
+        root / "profiles",
+        "small",
+        sample_company={"customers": 40, "years": 1},
+        sources={
+            "erp": {"url": "sqlite:///{workspace}/source/erp/erp.sqlite"},
+            "crm": {"path": "{workspace}/source/crm"},
+            "ticketing": {"path": "{workspace}/source/ticketing"},
+        },
+    )
+    return root
+
+
+def tiering(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"TIERING_VAR": str(root / "var"), "TIERING_PROFILES": str(root / "profiles")}
+    return subprocess.run(
+        [str(Path(sys.executable).with_name("tiering")), *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=400,
+    )
+
+
+def test_a_night_the_next_night_and_a_night_too_old(surroundings: Path) -> None:
+    """From nothing: the company is made, the night runs and is summarised; the next night lands increments;
+    the first night again is refused with a message, and what is published stays."""
+    first = tiering(surroundings, "run", "--profile", "small")
+    assert first.returncode == 0, first.stdout + first.stderr
+    for words in ("Rows of this run", "Customers per tier", "Alerts sent", "Seconds per step", "published/2026-03-30"):
+        assert words in first.stdout
+    for step in ("begin", "extract erp", "gate crm", "build", "publish", "alert"):
+        assert f"✓ {step}" in first.stdout
+    second = tiering(surroundings, "run", "--profile", "small", "--as-of", "2026-03-31")
+    assert second.returncode == 0, second.stdout + second.stderr
+    workspace = Workspace(surroundings / "var" / "small")
+    accepted = last_accepted(workspace)
+    assert accepted is not None and accepted.as_of_date == "2026-03-31"
+    older = tiering(surroundings, "run", "--profile", "small", "--as-of", "2026-03-30")
+    assert older.returncode == 1
+    assert "lies before the last accepted night 2026-03-31" in older.stderr
+    assert "Next step" in older.stderr
+    assert last_accepted(workspace) == accepted
+
+
+def test_a_failing_step_is_named_with_its_next_step_and_nothing_is_published(surroundings: Path) -> None:
+    """A source that is not there stops the night before anything is published."""
+    write_profile(surroundings / "profiles", "missing", sources={"crm": {"path": "{workspace}/nowhere"}})
+    done = tiering(surroundings, "run", "--profile", "missing", "--as-of", "2026-03-30")
+    assert done.returncode == 1
+    assert "source crm: the folder" in done.stdout
+    assert "Next step" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert last_accepted(Workspace(surroundings / "var" / "missing")) is None

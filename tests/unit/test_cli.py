@@ -1,0 +1,163 @@
+"""The command line: mistakes are told as problem and next step, never as a traceback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from customer_tiering import __version__
+from customer_tiering.cli.main import app
+from customer_tiering.warehouse.rules import load_rules
+from customer_tiering.workspace import PROJECT_ROOT
+
+PROFILE = """\
+label_en: Small
+label_zh: 小
+timezone: Asia/Shanghai
+currency: CNY
+headline_scheme: account_value
+sources:
+  erp: {url: "sqlite:///{workspace}/erp.sqlite"}
+"""
+
+
+@pytest.fixture
+def profiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Profiles and var/ of its own, with a profile "small" that has no overrides."""
+    folder = tmp_path / "profiles"
+    (folder / "small" / "seeds").mkdir(parents=True)
+    (folder / "small.yml").write_text(PROFILE, encoding="utf-8")
+    monkeypatch.setenv("TIERING_PROFILES", str(folder))
+    monkeypatch.setenv("TIERING_VAR", str(tmp_path / "var"))
+    monkeypatch.delenv("TIERING_PROFILE", raising=False)
+    return folder
+
+
+def call(*arguments: str) -> Result:
+    result = CliRunner().invoke(app, arguments)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception  # would be a traceback on the terminal
+    return result
+
+
+def words(text: str) -> str:
+    """Text as it was meant, before the terminal's width broke its lines."""
+    return " ".join(text.split())
+
+
+def refusal(*arguments: str) -> str:
+    result = call(*arguments)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    text = words(result.stderr)
+    assert text.startswith("Error: ")
+    assert " Next step: " in text
+    return text
+
+
+def test_help_lists_the_commands() -> None:
+    result = call("--help")
+    assert result.exit_code == 0
+    for command in ("run", "checksum", "quarantine", "sample", "seeds", "up", "version"):
+        assert f" {command} " in result.stdout
+
+
+def test_the_installed_command_shows_problem_and_next_step_without_a_traceback(profiles: Path) -> None:
+    command = Path(sys.executable).with_name("tiering")
+    done = subprocess.run(
+        [command, "seeds", "--profile", "gamma"], env=dict(os.environ), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    assert words(done.stderr) == (
+        "Error: unknown profile 'gamma'; there are: small "
+        "Next step: use one of them, or write profiles/gamma.yml (see README, Profiles)"
+    )
+
+
+def test_version() -> None:
+    assert call("version").stdout == f"{__version__}\n"
+
+
+@pytest.mark.parametrize("command", ["run", "checksum", "quarantine", "seeds"])
+def test_an_unknown_profile_is_refused_by_every_command(command: str, profiles: Path) -> None:
+    assert "unknown profile 'gamma'; there are: small" in refusal(command, "--profile", "gamma")
+
+
+@pytest.mark.parametrize("text", ["2024-02-30", "yesterday", "01/02/2024", "2024-1-2"])
+def test_an_as_of_that_is_no_date_is_refused(text: str, profiles: Path, tmp_path: Path) -> None:
+    problem = refusal("run", "--profile", "small", "--as-of", text)
+    assert f"AS_OF={text} is no date" in problem
+    assert "write it as YYYY-MM-DD" in problem
+    assert not (tmp_path / "var").exists(), "nothing was begun"
+
+
+def test_an_until_that_is_no_date_is_refused(tmp_path: Path) -> None:
+    assert "is no date" in refusal("sample", "--out", str(tmp_path / "company"), "--until", "soon")
+
+
+def test_a_data_folder_that_does_not_exist_is_refused(profiles: Path, tmp_path: Path) -> None:
+    assert "there is no such folder" in refusal("run", "-p", "small", "--data", str(tmp_path / "none"))
+
+
+def test_a_checksum_before_any_night_is_refused(profiles: Path) -> None:
+    problem = refusal("checksum", "--profile", "small")
+    assert "small has published nothing yet" in problem
+    assert "make run PROFILE=small" in problem
+
+
+def test_a_quarantine_before_any_night_is_refused(profiles: Path, tmp_path: Path) -> None:
+    assert "small has no warehouse yet" in refusal("quarantine", "--profile", "small")
+    assert not (tmp_path / "var").exists()
+
+
+def test_sound_seeds_print_their_version(profiles: Path) -> None:
+    from customer_tiering.profile import load_profile
+
+    result = call("seeds", "--profile", "small")
+    assert result.exit_code == 0
+    rules = load_rules(load_profile("small"))
+    assert words(result.stdout) == (
+        f"the rules of small are sound; version {rules.version}, schemes {', '.join(rules.schemes())}"
+    )
+
+
+def test_a_broken_override_is_refused_with_file_and_line(profiles: Path) -> None:
+    path = profiles / "small" / "seeds" / "scheme_indicators.csv"
+    path.write_text("scheme,indicator,weight\nspend_abc,annual_spend,0.9\n", encoding="utf-8")
+    problem = refusal("seeds", "--profile", "small").replace(" ", "")
+    assert f"{path}:2:theweightsofschemespend_abcsumto0.9,notto1" in problem
+    assert "nothing was run" in refusal("seeds", "--profile", "small")
+
+
+def test_a_broken_override_stops_a_night_before_it_begins(profiles: Path, tmp_path: Path) -> None:
+    path = profiles / "small" / "seeds" / "settings.csv"
+    path.write_text("setting,value,meaning\nspend_basis,nett,x\n", encoding="utf-8")
+    assert "choose one of net, gross" in refusal("run", "--profile", "small", "--as-of", "2024-01-01")
+    assert not (tmp_path / "var" / "small" / "published" / "current").exists()
+
+
+def test_the_profile_may_come_from_the_environment(profiles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIERING_PROFILE", "small")
+    assert "the rules of small are sound" in words(call("seeds").stdout)
+
+
+def test_the_project_is_found_from_any_folder(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TIERING_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "customer_tiering.cli.main", "seeds", "--profile", "sample"],
+        cwd=tmp_path,
+        env=environment | {"PYTHONPATH": str(PROJECT_ROOT / "plugins")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
