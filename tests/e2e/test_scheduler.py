@@ -40,7 +40,7 @@ class Served:
         self.environment = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("AIRFLOW", "TIERING")) and name != "PYTHONDONTWRITEBYTECODE"
+            if not name.startswith(("AIRFLOW", "TIERING")) or name == "TIERING_HOME"
         } | {"TIERING_VAR": str(folder / "var"), "TIERING_PROFILES": str(folder / "profiles")}
         profile = yaml.safe_load((project_root() / "profiles" / "sample.yml").read_text(encoding="utf-8"))
         profile["sample_company"] = {"customers": 40, "years": 1}
@@ -58,15 +58,16 @@ class Served:
 
     def start(self) -> None:
         with self.output.open("wb") as stream:
-            self.process = subprocess.Popen(
+            process = subprocess.Popen(
                 [TIERING, "up", "--profile", NAME, "--port", str(self.port)],
                 env=self.environment,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self.wait_until(lambda: "Airflow is up" in self.output.read_text() or self.process.poll() is not None, 150)
-        assert self.process.poll() is None, self.output.read_text()
+        self.process = process
+        self.wait_until(lambda: "Airflow is up" in self.output.read_text() or process.poll() is not None, 150)
+        assert process.poll() is None, self.output.read_text()
         self.token = self.call("POST", "/auth/token", {"username": "admin", "password": self.password})["access_token"]
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -142,19 +143,6 @@ def test_starting_up_runs_no_night(served: Served) -> None:
     assert served.call("GET", RUNS)["dag_runs"] == []
 
 
-def test_only_who_knows_the_password_gets_in(served: Served) -> None:
-    assert served.ask("GET", RUNS)[0] == 401
-    assert served.ask("POST", "/auth/token", {"username": "admin", "password": "admin"})[0] == 401
-    home = served.workspace.airflow_home
-    for name in ("ui_password.json", "secrets.json"):
-        assert stat.S_IMODE((home / name).stat().st_mode) == 0o600
-    written = [served.output, *(path for path in (home / "logs").rglob("*") if path.is_file())]
-    hidden = [served.password, *json.loads((home / "secrets.json").read_text()).values()]
-    for path in written:
-        text = path.read_text(encoding="utf-8", errors="replace")
-        assert not any(secret in text for secret in hidden), path
-
-
 def test_nobody_else_works_on_the_company(served: Served) -> None:
     for arguments in (["up", "--profile", NAME, "--port", str(served.port + 1)], ["run", "--profile", NAME]):
         refused = served.command(*arguments)
@@ -180,6 +168,19 @@ def test_a_night_runs_through_the_scheduler(served: Served) -> None:
     assert read_manifest(folder).night == state.until
     log = served.call("GET", f"{RUNS}/{tasks[0]['dag_run_id']}/taskInstances/begin/logs/1")
     assert "nightly_tiering" in json.dumps(log["content"])  # the UI finds the task's log
+
+
+def test_only_who_knows_the_password_gets_in(served: Served) -> None:
+    assert served.ask("GET", RUNS)[0] == 401
+    assert served.ask("POST", "/auth/token", {"username": "admin", "password": "admin"})[0] == 401
+    home = served.workspace.airflow_home
+    for name in ("ui_password.json", "secrets.json"):
+        assert stat.S_IMODE((home / name).stat().st_mode) == 0o600
+    written = [served.output, *(path for path in (home / "logs").rglob("*") if path.is_file())]
+    hidden = [served.password, *json.loads((home / "secrets.json").read_text()).values()]
+    for path in written:
+        text = path.read_text(encoding="utf-8", errors="replace")
+        assert not any(secret in text for secret in hidden), path
 
 
 def test_a_signal_stops_everything(served: Served) -> None:

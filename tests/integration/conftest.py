@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from killing import EXTRACTS, FIRST, GATES, SECOND, Company, Slots, run
+from killing import EXTRACTS, FIRST, GATES, SECOND, Company, Prepared, Slots, run
 
 from customer_tiering.sample import generate_company
 from customer_tiering.workspace import project_root
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """One company at several points of two undisturbed nights. Tests work on copies."""
-
-    fresh: Company
-    extracted: Company
-    gated: Company
-    first: Company
-    second_built: Company
-    second_published: Company
-    second: Company
 
 
 @pytest.fixture(scope="session")

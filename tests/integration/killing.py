@@ -15,6 +15,7 @@ import re
 import shutil
 import signal
 import sqlite3
+import subprocess
 import tempfile
 import threading
 import time
@@ -112,6 +113,19 @@ class Company:
 
     def warehouse(self) -> duckdb.DuckDBPyConnection:
         return duckdb.connect(str(self.workspace.warehouse), read_only=True)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """One company at several points of two undisturbed nights. Tests work on copies."""
+
+    fresh: Company
+    extracted: Company
+    gated: Company
+    first: Company
+    second_built: Company
+    second_published: Company
+    second: Company
 
 
 # --- processes ---------------------------------------------------------------------------------------------
@@ -215,6 +229,32 @@ def _run_steps(
         message = str(error).replace("\n", " ")
         os.write(1, f"stopped by {type(error).__name__}: {message}\n".encode())
         raise SystemExit(1) from None
+
+
+def hold_night(environment: dict[str, str], name: str, pids: str) -> None:
+    """Hold a company's night as ``make run`` does, with a child that inherits it; never returns.
+
+    ``pids`` is the file for the ids of this process and its child.
+    """
+    os.environ.update(environment)
+    from customer_tiering.nightly.guard import inherited_environment, night_lock
+
+    with night_lock(Workspace.of(name)) as descriptor:
+        child = subprocess.Popen(
+            ["sleep", "600"], env=os.environ | inherited_environment(descriptor), pass_fds=(descriptor,)
+        )
+        fresh = Path(pids).with_suffix(".new")
+        fresh.write_text(json.dumps([os.getpid(), child.pid]), encoding="utf-8")
+        fresh.replace(pids)
+        child.wait()
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 60) -> None:
+    """Wait until ``condition`` holds."""
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.02)
 
 
 # --- places ------------------------------------------------------------------------------------------------

@@ -14,7 +14,6 @@ from typer.testing import CliRunner
 from customer_tiering import __version__
 from customer_tiering.cli.main import app
 from customer_tiering.warehouse.rules import load_rules
-from customer_tiering.workspace import PROJECT_ROOT
 
 PROFILE = """\
 label_en: Small
@@ -152,12 +151,9 @@ def test_the_profile_may_come_from_the_environment(profiles: Path, monkeypatch: 
 
 def test_the_project_is_found_from_any_folder(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TIERING_")}
+    command = Path(sys.executable).with_name("tiering")
     done = subprocess.run(
-        [sys.executable, "-m", "customer_tiering.cli.main", "seeds", "--profile", "sample"],
-        cwd=tmp_path,
-        env=environment | {"PYTHONPATH": str(PROJECT_ROOT / "plugins")},
-        capture_output=True,
-        text=True,
-        check=False,
+        [command, "seeds"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+    assert "the rules of sample are sound" in words(done.stdout)

@@ -151,14 +151,18 @@ def test_a_failure_while_writing_leaves_yesterday_in_place(
     assert publish(warehouse, workspace, night("2024-01-02"), keep=3).name == "2024-01-02_r1"
 
 
-def test_the_same_run_published_again_changes_nothing(
+def test_the_same_run_published_again_shows_its_new_marts_and_leaves_the_open_folder_alone(
     warehouse: duckdb.DuckDBPyConnection, workspace: Workspace
 ) -> None:
+    """A step cleared in Airflow after a rebuild runs in the same run."""
     folder = publish(warehouse, workspace, night("2024-01-01"), keep=3)
     before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
-    assert publish(warehouse, workspace, night("2024-01-01"), keep=3) == folder
+    change(warehouse, 42)
+    again = publish(warehouse, workspace, night("2024-01-01"), keep=3)
+    assert again.name == "2024-01-01_r1-2"
+    assert current_folder(workspace) == again.resolve()
+    assert score(again) == 42
     assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == before
-    assert sorted(path.name for path in workspace.published.iterdir()) == ["2024-01-01_r1", "current"]
 
 
 def test_a_run_killed_between_folder_and_pointer_is_published_by_its_next_try(
@@ -214,16 +218,19 @@ def test_a_broken_pointer_is_named_with_the_way_out(
         publish(warehouse, workspace, night("2024-01-02"), keep=3)
 
 
-def test_checksums_do_not_depend_on_the_order_of_rows(
-    warehouse: duckdb.DuckDBPyConnection, workspace: Workspace
-) -> None:
-    first = checksums(publish(warehouse, workspace, night("2024-01-01"), keep=9))
-    assert set(first) == {"dim_empty", "fct_tiers"}
-    rows = warehouse.execute("select * from marts.fct_tiers").fetchall()
-    random.Random(1).shuffle(rows)  # noqa: S311 - an order, no secret
-    warehouse.execute("delete from marts.fct_tiers")
-    warehouse.executemany("insert into marts.fct_tiers values (?, ?, ?, ?)", rows)
-    assert checksums(publish(warehouse, workspace, night("2024-01-02"), keep=9)) == first
+def test_checksums_do_not_depend_on_the_order_of_rows(tmp_path: Path) -> None:
+    """Publishing sorts the rows, so the snapshots here are written by hand."""
+    rows = [(f"C{number}", number % 7) for number in range(500)]
+    found = []
+    for seed in range(3):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        random.Random(seed).shuffle(rows)  # noqa: S311 - an order, no secret
+        with duckdb.connect(str(folder / DATABASE)) as connection:
+            connection.execute("create schema marts; create table marts.fct (customer_id varchar, score integer)")
+            connection.executemany("insert into marts.fct values (?, ?)", rows)
+        found.append(checksums(folder))
+    assert found[0] == found[1] == found[2]
 
 
 @pytest.mark.parametrize(

@@ -174,6 +174,42 @@ def version() -> None:
     print(__version__)
 
 
+@command
+def ahp(
+    matrix: Annotated[Path, typer.Argument(help="CSV: names in the first row and column, comparisons 1/9 to 9.")],
+    scheme: Annotated[str, typer.Option("--scheme", help="Scheme that gets the weights; needs --write.")] = "",
+    write: Annotated[
+        Path | None, typer.Option("--write", help="scheme_indicators.csv to update or create; needs --scheme.")
+    ] = None,
+) -> None:
+    """Derive weights from pairwise comparisons (AHP); refuse comparisons that contradict each other."""
+    from customer_tiering.scoring.ahp import CR_LIMIT, read_matrix, require_consistent, weigh, write_scheme
+
+    if bool(scheme) != (write is not None):
+        raise TieringError("--scheme and --write belong together", "give both to write the weights, neither to look")
+    comparisons = read_matrix(matrix)
+    weighing = weigh(comparisons)
+    require_consistent(comparisons, weighing, str(matrix))
+    table = Table("criterion", "weight")
+    for name, weight in weighing.weights.items():
+        table.add_row(name, f"{weight:f}")
+    table.add_section()
+    table.add_row("lambda_max", f"{weighing.lambda_max:.4f}")
+    table.add_row("CI", f"{weighing.consistency_index:.4f}")
+    table.add_row("CR", f"{weighing.consistency_ratio:.4f} (below {CR_LIMIT:.2f})")
+    done = write_scheme(write, scheme, weighing.weights) if write else None
+    console.print(table)
+    if done is None:
+        return
+    lines = [f"wrote scheme {scheme} to {write}; check the rules with: tiering seeds --profile <name>"]
+    if done.dropped:
+        lines.append(f"no longer in the scheme: {', '.join(done.dropped)}")
+    if done.incomplete:
+        lines.append(f"fill in {', '.join(done.empty_columns)} of the new rows: {', '.join(done.incomplete)}")
+    for line in lines:
+        console.print(line, markup=False, highlight=False)
+
+
 def _published(profile_name: str) -> Path:
     from customer_tiering.profile import load_profile
     from customer_tiering.publish.snapshot import current_folder

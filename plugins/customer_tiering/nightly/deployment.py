@@ -248,13 +248,13 @@ def _environment(profile: Profile, port: int, command: str) -> dict[str, str]:
 
 def _prepare_company(profile: Profile, console: Console) -> None:
     """Check rules and places before Airflow starts; generate the sample company if it is not there."""
-    from customer_tiering.nightly.runner import _prepare_sources
+    from customer_tiering.nightly.sources import prepare_sources
     from customer_tiering.warehouse.rules import load_rules
 
     with night_lock(profile.workspace):  # refuses while a `make run` is on
         load_rules(profile)
         if profile.sample_company is not None:
-            _prepare_sources(profile, None, console)
+            prepare_sources(profile, None, lambda text: console.print(f"  {text}"))
     for name, location in profile.sources.items():
         if not location.connection:
             profile.resolve_location(name)  # raises when {data} is needed and was not given

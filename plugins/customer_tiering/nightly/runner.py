@@ -6,20 +6,25 @@ import json
 import subprocess
 import time
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from customer_tiering.errors import OrderError, TieringError
-from customer_tiering.nightly.airflow_home import airflow_command, airflow_environment, prepare_airflow
+from customer_tiering.errors import OrderError
+from customer_tiering.nightly.airflow_home import (
+    airflow_command,
+    airflow_environment,
+    hold_airflow,
+    prepare_airflow,
+)
 from customer_tiering.nightly.guard import inherited_environment, night_lock
 from customer_tiering.nightly.journal import JOURNAL, read_journal
+from customer_tiering.nightly.sources import prepare_sources
 from customer_tiering.profile import Profile
 from customer_tiering.publish.snapshot import check_order
 from customer_tiering.report.summary import SUMMARY, render
-from customer_tiering.sources import get_source
 from customer_tiering.warehouse.rules import load_rules
 
 _POLL_SECONDS = 0.2
@@ -29,8 +34,9 @@ def run_night(profile: Profile, as_of: date | None, console: Console) -> int:
     """Run one night with progress and print its summary; returns the exit code (0 when it was published)."""
     workspace = profile.workspace
     with night_lock(workspace) as descriptor:
-        load_rules(profile)
-        as_of = _prepare_sources(profile, as_of, console)
+        with hold_airflow(profile):  # refuse before anything is changed
+            load_rules(profile)
+        as_of = prepare_sources(profile, as_of, lambda text: console.print(f"  {text}"))
         check_order(workspace, as_of)
         console.print(f"[bold]{profile.label_en}[/] · night of [bold]{as_of}[/] · {workspace.root}")
         log = workspace.reports / "airflow.log"
@@ -51,50 +57,6 @@ def run_night(profile: Profile, as_of: date | None, console: Console) -> int:
             )
             folder = _follow(process, workspace.reports, as_of, started, console)
     return _conclude(process.returncode, folder, log, console)
-
-
-def _prepare_sources(profile: Profile, as_of: date | None, console: Console) -> date:
-    """Make the sample company if the profile asks for one; the night is the last full day unless given."""
-    if profile.sample_company is None:
-        return as_of or _last_day(profile)
-    from customer_tiering.sample import company_state, generate_company
-
-    root = profile.workspace.root / "source"
-    state = company_state(root)
-    wish = profile.sample_company
-    if as_of is not None and state is not None and as_of <= state.until:
-        return as_of
-    if as_of is None and state is not None:
-        return state.until
-    console.print("  making the sample company …" if state is None else f"  the sample company lives on to {as_of} …")
-    options: dict[str, Any] = {}
-    if state is None:
-        options = {"customers": wish.customers, "years": wish.years, "dirt": wish.dirt}
-        if wish.seed is not None:
-            options["seed"] = wish.seed
-    if until := as_of or wish.until:
-        options["until"] = until
-    generate_company(root, **options)
-    made = company_state(root)
-    if made is None:
-        raise TieringError("the sample company was not generated", f"remove {root} and run again")
-    return as_of or made.until
-
-
-def _last_day(profile: Profile) -> date:
-    """The last day that the file sources know; for databases the day before today in the business time zone."""
-    from customer_tiering.extract.files import entity_files, file_day
-    from customer_tiering.extract.pipeline import is_database
-
-    days = []
-    for name in profile.sources:
-        location = profile.resolve_location(name)
-        if is_database(location):
-            continue
-        for entity in get_source(name).entities:
-            days += [file_day(path) for path in entity_files(get_source(name), entity, Path(location))]
-    known = [day for day in days if day is not None]
-    return max(known) if known else datetime.now(profile.zone).date() - timedelta(days=1)
 
 
 def _follow(

@@ -49,12 +49,16 @@ class Night:
 
 
 def interval_as_of(data_interval_end: datetime, profile: Profile) -> date:
-    """The last fully included business day of a data interval: the local date just before its end."""
-    return (data_interval_end - timedelta(microseconds=1)).astimezone(profile.zone).date()
+    """The last fully included business day of a data interval: the day before the local date of its end.
+
+    An interval that ends at 02:00 on the 21st has seen all of the 20th and two hours of the 21st.
+    """
+    return data_interval_end.astimezone(profile.zone).date() - timedelta(days=1)
 
 
 def begin(night: Night) -> dict[str, Any]:
     """Take the night: check order and rules, note run, rules and as-of date in the warehouse."""
+    from customer_tiering.nightly.sources import prepare_sources
     from customer_tiering.publish.snapshot import check_order
     from customer_tiering.warehouse.connection import open_warehouse
     from customer_tiering.warehouse.rules import land_as_of_dates, land_rules, load_rules
@@ -65,6 +69,8 @@ def begin(night: Night) -> dict[str, Any]:
         accepted = check_order(workspace, night.as_of)
         rules = load_rules(night.profile)
         begin_run(workspace, night.run_id)
+        if night.profile.sample_company is not None:
+            prepare_sources(night.profile, night.as_of)
         with open_warehouse(workspace) as connection:
             version = land_rules(connection, rules, night.as_of)
             land_as_of_dates(connection, rules, version, [night.as_of])

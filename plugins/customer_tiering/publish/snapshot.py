@@ -99,11 +99,15 @@ def publish(connection: duckdb.DuckDBPyConnection, workspace: Workspace, manifes
     for path in unfinished.iterdir():
         _flush(path)
     _flush(unfinished)
-    if folder.exists():  # the same run, published before it was killed
-        if current_folder(workspace) == folder.resolve():
-            shutil.rmtree(unfinished)
-            return folder
-        shutil.rmtree(folder)
+    # The same run again: its step was tried again, or cleared in Airflow after a rebuild. A folder that never
+    # became current goes; the current one stays as it is, readers may have it open.
+    attempt = 1
+    while folder.exists():
+        if folder.resolve() != current_folder(workspace):
+            shutil.rmtree(folder)
+            break
+        attempt += 1
+        folder = workspace.published / f"{name}-{attempt}"
     unfinished.rename(folder)
     point_current_to(workspace, folder)
     _prune(workspace, keep)

@@ -274,6 +274,7 @@ class Gate:
             )
             connection.execute(f"update {kept_out} set _last_seen = ? where _status = 'open'", [self.as_of])
             self._store_failures(entity)
+            self._close_superseded(entity)  # new rows too, or gating the same loads again would close them
             counted = self._count_by_load()
             self._record_loads(entity, loads, counted)
             released = self._scalar("select count(*) from _accepted where _reopened")
@@ -315,13 +316,17 @@ class Gate:
             )
 
     def _close_superseded(self, entity: Entity) -> None:
-        """A quarantined row whose key was accepted from a later load is history: the correction came in."""
+        """A quarantined row whose key is accepted from a later load, now or before, is history: the correction
+        came in."""
         name = batch_table(self.source, entity)
         raw, kept_out = quote("raw", name), quote("quarantine", name)
         same_key = " and ".join(f"r.{quote(column)} = q.{quote(column)}" for column in entity.key)
-        newer = f"exists (select 1 from {raw} r where {same_key} and r._load_id > q._load_id)"
+        newer = " or ".join(
+            f"exists (select 1 from {rows} r where {same_key} and r._load_id > q._load_id)"
+            for rows in (raw, "(select * from _decided where not _failed)")
+        )
         self.connection.execute(
-            f"update {kept_out} q set _status = 'superseded', _closed_on = ? where q._status = 'open' and {newer}",
+            f"update {kept_out} q set _status = 'superseded', _closed_on = ? where q._status = 'open' and ({newer})",
             [self.as_of],
         )
         self.connection.execute(

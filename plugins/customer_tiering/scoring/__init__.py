@@ -1,0 +1,1 @@
+"""How weights of a scheme come about."""
