@@ -6,6 +6,7 @@ import os
 from datetime import date
 from pathlib import Path
 from typing import Literal
+from urllib.parse import quote
 from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
@@ -119,16 +120,20 @@ class Profile(BaseModel):
         configured = self.channels[channel]
         if configured.connection:
             return _airflow_connection_uri(configured.connection)
-        return self.fill_placeholders(configured.url or "", what=f"channel {channel}")
+        return self.fill_placeholders(configured.url or "", what=f"channel {channel}", quoted=True)
 
-    def fill_placeholders(self, text: str, *, what: str) -> str:
+    def fill_placeholders(self, text: str, *, what: str, quoted: bool = False) -> str:
+        """Put folders in place of ``{workspace}`` and ``{data}``; ``quoted`` for use inside a URL's path."""
         data = os.environ.get("TIERING_DATA", "")
         if "{data}" in text and not data:
             raise ProfileError(
                 f"profile {self.name}: {what} lies under {{data}}, and no data folder was given",
                 f"say where the files are: make run PROFILE={self.name} DATA=<folder>",
             )
-        return text.replace("{workspace}", str(self.workspace.root)).replace("{data}", data)
+        workspace = str(self.workspace.root)
+        if quoted:
+            workspace, data = quote(workspace), quote(data)
+        return text.replace("{workspace}", workspace).replace("{data}", data)
 
 
 def _airflow_connection_uri(connection_id: str) -> str:

@@ -98,9 +98,15 @@ def read_rows(source: Source, entity: Entity, path: Path) -> Iterator[pa.Table]:
 def _unreadable(source: Source, entity: Entity, path: Path, error: Exception) -> SourceError:
     return SourceError(
         f"source {source.name}, entity {entity.name}: {path.name} cannot be read as {entity.format} "
-        f"in {entity.encoding}: {str(error).splitlines()[0] if str(error) else type(error).__name__}",
+        f"in {entity.encoding}: {_without_content(error)}",
         "check that the file was transferred whole and has the declared format and encoding",
     )
+
+
+def _without_content(error: Exception) -> str:
+    """The first line of a reader's message up to where it would quote the file, which may be private."""
+    lines = str(error).splitlines()
+    return ": ".join(lines[0].split(": ")[:2]) if lines else type(error).__name__
 
 
 def _empty(source: Source, entity: Entity, path: Path) -> SourceError:
