@@ -49,7 +49,7 @@ def test_a_night_the_next_night_and_a_night_too_old(surroundings: Path) -> None:
     the first night again is refused with a message, and what is published stays."""
     first = tiering(surroundings, "run", "--profile", "small")
     assert first.returncode == 0, first.stdout + first.stderr
-    for words in ("Rows of this run", "Customers per tier", "Alerts sent", "Seconds per step", "published/2026-03-30"):
+    for words in ("Rows of the night", "Customers per tier", "Alerts sent", "Seconds per step", "published/2026-03-30"):
         assert words in first.stdout
     for step in ("begin", "extract erp", "gate crm", "build", "publish", "alert"):
         assert f"✓ {step}" in first.stdout

@@ -262,7 +262,7 @@ def _prepare_company(profile: Profile, console: Console) -> None:
 
 def _interval_start(profile: Profile) -> str:
     """When the schedule's current interval began."""
-    from croniter import croniter  # type: ignore[import-untyped]
+    from croniter import croniter
 
     began: datetime = croniter(profile.schedule, datetime.now(profile.zone)).get_prev(datetime)
     return began.isoformat()

@@ -18,6 +18,7 @@ from customer_tiering.workspace import Workspace
 
 SUMMARY = "summary.json"
 _CHANGES_SHOWN = 20
+_COUNTS = ("rows_in", "rows_kept", "rows_merged", "rows_quarantined", "rows_released")
 _DIRECTIONS = {
     "up": "up 升级",
     "down": "down 降级",
@@ -87,8 +88,7 @@ def collect(profile: Profile, workspace: Workspace, folder: Path) -> dict[str, A
         "currency": manifest.currency,
         "headline_scheme": manifest.headline_scheme,
         "last_accepted": finished.get("begin", {}).get("facts", {}).get("last_accepted"),
-        "rows": accounts,
-        "night_rows": list(quality.values()),
+        "rows": [_night_account(account, quality) for account in accounts],
         "tiers": tiers,
         "changes": changes,
         "moved": moved,
@@ -100,6 +100,12 @@ def collect(profile: Profile, workspace: Workspace, folder: Path) -> dict[str, A
         "data_docs": [str(path) for path in sorted(folder.glob("data_docs/*/docs/index.html"))],
         "seconds": {name: event["seconds"] for name, event in finished.items() if name != "summarise"},
     }
+
+
+def _night_account(account: dict[str, Any], quality: dict[tuple[str, str], dict[str, Any]]) -> dict[str, Any]:
+    """An entity's account of the whole night, which an earlier run may have begun; and what this run added."""
+    of_night = quality.get((account["source"], account["entity"]), account)
+    return account | {"rows_of_run": account["rows_in"]} | {name: of_night[name] for name in _COUNTS}
 
 
 def _quarantine_by_rule(workspace: Workspace) -> list[dict[str, Any]]:
@@ -136,46 +142,57 @@ def _table(title: str, *columns: str) -> Table:
 
 
 def _rows_table(facts: dict[str, Any]) -> Table:
-    table = _table("Rows of this run 本次数据量", "source", "entity", "in", "kept", "merged", "quarantined", "released")
+    table = _table(
+        "Rows of the night 当晚数据量",
+        "source",
+        "entity",
+        "in",
+        "kept",
+        "merged",
+        "quarantined",
+        "released",
+        "by this run",
+    )
     for row in facts["rows"]:
-        table.add_row(
-            row["source"],
-            row["entity"],
-            *(
-                f"{row[name]:,}"
-                for name in ("rows_in", "rows_kept", "rows_merged", "rows_quarantined", "rows_released")
-            ),
-        )
+        table.add_row(row["source"], row["entity"], *(f"{row[name]:,}" for name in _COUNTS), f"{row['rows_of_run']:,}")
     return table
 
 
-def _tiers_table(facts: dict[str, Any]) -> Table:
+def _tiers_table(facts: dict[str, Any]) -> Group:
+    """The headline scheme as a table, the others in a line each."""
+    by_scheme: dict[str, list[dict[str, Any]]] = {}
+    for row in facts["tiers"]:
+        by_scheme.setdefault(row["scheme"], []).append(row)
+    headline = by_scheme.pop(facts["headline_scheme"], [])
     table = _table(
-        "Customers per tier 客户分级", "scheme", "tier", "customers", "share", f"spend ({facts['currency']})"
+        f"Customers per tier 客户分级 · {facts['headline_scheme']} (headline scheme 主方案)",
+        "tier",
+        "label",
+        "customers",
+        "share",
+        f"spend ({facts['currency']})",
     )
-    totals: dict[str, int] = {}
-    for row in facts["tiers"]:
-        totals[row["scheme"]] = totals.get(row["scheme"], 0) + row["customers"]
-    for row in facts["tiers"]:
-        mark = " *" if row["scheme"] == facts["headline_scheme"] else ""
-        label = "待评估" if row["tier"] == "pending" else row["label_zh"]
+    total = sum(row["customers"] for row in headline)
+    for row in headline:
         table.add_row(
-            row["scheme"] + mark,
-            f"{row['tier']} {label or ''}",
+            row["tier"],
+            "待评估" if row["tier"] == "pending" else row["label_zh"],
             f"{row['customers']:,}",
-            f"{row['customers'] / totals[row['scheme']]:.1%}",
+            f"{row['customers'] / total:.1%}",
             f"{row['annual_spend']:,.0f}" if row["annual_spend"] is not None else "unknown",
         )
-    table.caption = "* headline scheme 主方案"
-    table.caption_justify = "left"
-    return table
+    others = [
+        Text(f"  {scheme}: " + " · ".join(f"{row['tier']} {row['customers']:,}" for row in rows))
+        for scheme, rows in by_scheme.items()
+    ]
+    return Group(table, Text("Other schemes 其他方案"), *others) if others else Group(table)
 
 
 def _changes_text(facts: dict[str, Any]) -> Text:
     text = Text("Tier changes 等级变动\n", style="")
-    if not facts["changes"]:
+    if not any(row["scheme"] == facts["headline_scheme"] for row in facts["changes"]):
         text.append("  none 无\n")
-    for row in facts["changes"]:
+    for row in [row for row in facts["changes"] if row["scheme"] == facts["headline_scheme"]]:
         direction = _DIRECTIONS.get(row["direction"], row["direction"])
         text.append(f"  {row['scheme']}: {row['customers']:,} {direction}\n")
     for row in facts["moved"][:_CHANGES_SHOWN]:
@@ -183,6 +200,10 @@ def _changes_text(facts: dict[str, Any]) -> Text:
             f"    {row['customer_id']}  {row['customer_name']}: {row['from_tier']} → {row['to_tier']}"
             f"  ({row['owner'] or 'no account manager'})\n"
         )
+    others = [row for row in facts["changes"] if row["scheme"] != facts["headline_scheme"]]
+    if others:
+        shown = ", ".join(f"{row['scheme']} {row['customers']:,} {row['direction']}" for row in others)
+        text.append(f"  other schemes: {shown}\n")
     if len(facts["moved"]) > _CHANGES_SHOWN:
         text.append(f"    and {len(facts['moved']) - _CHANGES_SHOWN} more in fct_tier_changes\n")
     sent, failed = facts["alerts"].get("sent", {}), facts["alerts"].get("failed", {})
