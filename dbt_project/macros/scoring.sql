@@ -19,3 +19,18 @@
         or ({{ band }}.upper_included and {{ value }} = {{ band }}.upper_bound)
     )
 {%- endmacro %}
+
+{#- Texts of a group side by side, in the order of another column: `high/important/loyal`. -#}
+{% macro join_texts(column, ordered_by) -%}
+    {{ return(adapter.dispatch('join_texts', 'customer_tiering')(column, ordered_by)) }}
+{%- endmacro %}
+
+{% macro default__join_texts(column, ordered_by) -%}
+    string_agg({{ column }}, '/' order by {{ ordered_by }})
+{%- endmacro %}
+
+{% macro spark__join_texts(column, ordered_by) -%}
+    array_join(
+        transform(sort_array(collect_list(struct({{ ordered_by }} as k, {{ column }} as v))), x -> x.v), '/'
+    )
+{%- endmacro %}

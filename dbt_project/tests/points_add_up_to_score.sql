@@ -1,7 +1,7 @@
--- The points of a customer's indicators are its score, to the last decimal.
-with tiers as (
+-- The points of a customer's indicators are its score, to the last decimal (schemes whose score is a sum).
+with totals as (
 
-    select * from {{ ref('fct_customer_tiers') }}
+    select * from {{ ref('int_scheme_totals') }}
 
 ),
 
@@ -18,12 +18,15 @@ sums as (
 )
 
 select
-    tiers.customer_id,
-    tiers.scheme
-from tiers
+    totals.customer_id,
+    totals.scheme
+from totals
 inner join sums
     on
-        tiers.customer_id = sums.customer_id
-        and tiers.scheme = sums.scheme
-        and tiers.as_of_date = sums.as_of_date
-where tiers.score is not null and tiers.score <> sums.points
+        totals.customer_id = sums.customer_id
+        and totals.scheme = sums.scheme
+        and totals.as_of_date = sums.as_of_date
+where
+    totals.kind in ('weighted', 'bands', 'rank')
+    and totals.score is not null
+    and totals.score <> sums.points

@@ -46,7 +46,9 @@ C536402,85123A,HOLDER,-2,2011-08-26 11:00:00,2.55,17850.0,United Kingdom
 
 
 @pytest.fixture(scope="module", params=["handmade", "real"])
-def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, tuple[date, ...]]]:
+def shop(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Path, tuple[date, ...]]]:
     root = tmp_path_factory.mktemp(f"shop_{request.param}")
     if request.param == "real":
         if not (REAL / "by-day").is_dir():
@@ -112,8 +114,7 @@ def test_nights_as_increments_agree_with_an_independent_query(shop: tuple[Path, 
         (quality,) = mart_rows(workspace, "select * from fct_data_quality where as_of_date = ?", [as_of])
         landed.append(quality["rows_in"])
         assert quality["rows_in"] == quality["rows_kept"] + quality["rows_merged"] + quality["rows_quarantined"]
-        revenue = sum(facts[2] for facts in expected.values())  # type: ignore[misc]
-        print(f"{as_of}: {len(found)} customers, revenue {revenue}, rows landed {landed[-1]}")
+        sum(facts[2] for facts in expected.values())  # type: ignore[misc]
     in_files = duckdb.execute(
         "select count(*) from read_csv($files, all_varchar = true, header = true) "
         "where cast(left(InvoiceDate, 10) as date) <= $as_of",
@@ -122,16 +123,15 @@ def test_nights_as_increments_agree_with_an_independent_query(shop: tuple[Path, 
     assert in_files == (sum(landed),)
     with open_warehouse(workspace) as connection:
         by_rule = {row["rule"]: row["rows"] for row in open_by_rule(connection)}
-    print(f"quarantine by rule: {by_rule}")
     assert by_rule == raw_counts(data, nights)
 
 
 def test_what_the_shop_cannot_know_is_pending_not_zero(shop: tuple[Path, tuple[date, ...]]) -> None:
     _, nights = shop
     workspace = run_night("online_retail", nights[-1], "again").workspace
-    assert mart_rows(workspace, "select distinct profit_margin, profit_contribution, csat, nps from fct_customer_indicators") == [
-        {"profit_margin": None, "profit_contribution": None, "csat": None, "nps": None}
-    ]
+    assert mart_rows(
+        workspace, "select distinct profit_margin, profit_contribution, csat, nps from fct_customer_indicators"
+    ) == [{"profit_margin": None, "profit_contribution": None, "csat": None, "nps": None}]
     assert mart_rows(
         workspace, "select distinct effective_tier, score from fct_customer_tiers where scheme = 'account_value'"
     ) == [{"effective_tier": "pending", "score": None}]

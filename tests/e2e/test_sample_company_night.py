@@ -62,8 +62,8 @@ def test_the_gate_finds_exactly_the_injected_dirt(company: tuple[Workspace, date
         scores = evaluate(connection, workspace.root / "source" / "truth.jsonl")
         kept_out_by = {row["rule"] for row in open_by_rule(connection)}
     assert len(scores) >= 24
-    for score in scores:
-        print(f"{score.rule}: injected {score.injected}, recall {score.recall:.3f}, precision {score.precision:.3f}")
+    for _score in scores:
+        pass
     assert [score for score in scores if score.injected < 5] == []
     assert [score for score in scores if min(score.recall, score.precision) < 0.99] == []
     assert kept_out_by == {score.rule for score in scores if score.action == "quarantine"}
@@ -76,7 +76,7 @@ def test_nights_land_increments_and_a_rerun_lands_nothing(company: tuple[Workspa
     for number in range(1, 4):
         night_of = first + timedelta(days=number)
         generate_company(workspace.root / "source", until=night_of)
-        night = run_night("sample", night_of, f"n{number}")
+        run_night("sample", night_of, f"n{number}")
         now = source_rows(workspace)
         landed = {
             (row["source"], row["entity"]): row["rows_in"]
@@ -87,14 +87,12 @@ def test_nights_land_increments_and_a_rerun_lands_nothing(company: tuple[Workspa
         before = now
         moved = mart_rows(
             workspace,
-            "select c.customer_id from fct_tier_changes c where as_of_date = ? and scheme = 'account_value' "
+            "select c.customer_id from fct_tier_changes c where as_of_date = ? and scheme = 'account_360' "
             "and direction in ('up', 'down', 'to_pending', 'from_pending') order by 1",
             [night_of],
         )
         told = [json.loads(line) for line in read_alerts(workspace) if str(night_of) in line]
-        assert sorted(row["customer_id"] for row in moved) == sorted(
-            message["body"].split()[1] for message in told
-        )
+        assert sorted(row["customer_id"] for row in moved) == sorted(message["body"].split()[1] for message in told)
     snapshot, alerts = current_folder(workspace), read_alerts(workspace)
     assert snapshot is not None
     once = checksums(snapshot)
@@ -122,7 +120,7 @@ def test_nothing_private_is_published(company: tuple[Workspace, date]) -> None:
     """No phone number, e-mail or contact name of the CRM stands in any published file, alert, report or log."""
     import csv
 
-    workspace, first = company
+    workspace, _first = company
     private: set[str] = set()
     for path in (workspace.root / "source" / "crm").glob("*.csv"):
         with path.open(encoding="utf-8-sig", newline="") as stream:

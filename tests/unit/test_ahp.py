@@ -378,7 +378,9 @@ def three_columns(monkeypatch: pytest.MonkeyPatch, *others: str) -> None:
     spec = SEEDS["scheme_indicators"]
     columns = {"scheme": "varchar", "indicator": "varchar", "weight": "decimal(7,6)"}
     monkeypatch.setitem(
-        rules.SEEDS, "scheme_indicators", replace(spec, columns=columns | dict.fromkeys(others, "varchar"))
+        rules.SEEDS,
+        "scheme_indicators",
+        replace(spec, columns=columns | dict.fromkeys(others, "varchar"), key=("scheme", "indicator")),
     )
 
 
@@ -423,37 +425,36 @@ def test_the_project_seed_written_by_the_command_is_sound(matrix_file: Path, tmp
     assert target.read_bytes() == written
 
 
-def test_other_lines_stay_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    three_columns(monkeypatch)
+HEADER = "scheme,dimension,indicator,weight,missing,missing_score"
+
+
+def test_other_lines_stay_as_they_are(tmp_path: Path) -> None:
+    """Byte order mark, line ends, quotes, blank lines and the other columns of what stays are kept."""
     target = tmp_path / "s.csv"
     target.write_bytes(
-        '\ufeffscheme,indicator,weight\r\n"a",nps,0.50\r\nvalue,nps,0.5\r\n\r\na,csat,0.50\r\nvalue,csat,0.5'.encode()
+        f'\ufeff{HEADER}\r\n"a",d,nps,0.50,pending,\r\nvalue,d,nps,0.5,impute,60\r\n\r\n'
+        "a,d,csat,0.50,pending,\r\nvalue,d,csat,0.5,pending,".encode()
     )
-    weights = {"nps": Decimal("0.25"), "complaints": Decimal("0.75")}
-    done = write_scheme(target, "value", weights)
+    done = write_scheme(target, "value", {"nps": Decimal("0.25"), "complaints": Decimal("0.75")})
     assert target.read_bytes().decode() == (
-        '\ufeffscheme,indicator,weight\r\n"a",nps,0.50\r\nvalue,nps,0.25\r\nvalue,complaints,0.75\r\n\r\na,csat,0.50\r\n'
+        f'\ufeff{HEADER}\r\n"a",d,nps,0.50,pending,\r\nvalue,d,nps,0.25,impute,60\r\nvalue,d,complaints,0.75,,\r\n\r\n'
+        "a,d,csat,0.50,pending,\r\n"
     )
-    assert (done.dropped, done.incomplete) == (("csat",), ())
-    write_scheme(target, "b", {"nps": Decimal(1)})
-    assert target.read_bytes().endswith(b"a,csat,0.50\r\nb,nps,1\r\n")
-    target.write_bytes(b"scheme,indicator,weight\na,nps,1")
-    write_scheme(target, "b", {"nps": Decimal(1)})
-    assert target.read_bytes() == b"scheme,indicator,weight\na,nps,1\nb,nps,1\n"
+    assert (done.dropped, done.incomplete) == (("csat",), ("complaints",))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["s.csv"]
 
 
-def test_new_columns_are_kept(tmp_path: Path, matrix_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    three_columns(monkeypatch, "direction")
+def test_other_dimensions_of_the_scheme_stay_as_they_are(tmp_path: Path) -> None:
+    """A scheme of several dimensions is only written into the one that is named."""
     target = tmp_path / "s.csv"
-    target.write_text("scheme,indicator,weight,direction\nv,annual_spend,1,up\n", encoding="utf-8")
-    result = call(str(matrix_file), "--scheme", "v", "--write", str(target))
-    assert "fill in direction of the new rows: profit_margin, tenure_years, cross_buy_rate" in " ".join(
-        result.stdout.split()
-    )
-    lines = target.read_text(encoding="utf-8").splitlines()
-    assert lines[1].endswith(",up")
-    assert [line.rsplit(",", 1)[1] for line in lines[2:]] == ["", "", ""]
+    before = f"{HEADER}\ns,value,nps,1,pending,\ns,risk,csat,0.4,pending,\ns,risk,complaints,0.6,pending,\n"
+    target.write_text(before, encoding="utf-8")
+    with pytest.raises(TieringError, match="several dimensions: risk, value"):
+        write_scheme(target, "s", {"csat": Decimal(1)})
+    assert target.read_text(encoding="utf-8") == before
+    done = write_scheme(target, "s", {"csat": Decimal(1)}, "risk")
+    assert target.read_text(encoding="utf-8") == f"{HEADER}\ns,value,nps,1,pending,\ns,risk,csat,1,pending,\n"
+    assert done.dropped == ("complaints",)
 
 
 def test_a_missing_file_is_created_with_the_header(tmp_path: Path) -> None:
@@ -461,7 +462,7 @@ def test_a_missing_file_is_created_with_the_header(tmp_path: Path) -> None:
     write_scheme(target, "value", {"nps": Decimal("1.000000")})
     header, row = target.read_text(encoding="utf-8").splitlines()
     assert header == ",".join(SEEDS["scheme_indicators"].columns)
-    assert row.startswith("value,nps,1.000000")
+    assert row == "value,,nps,1.000000,,"
 
 
 @pytest.mark.parametrize(

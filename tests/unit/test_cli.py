@@ -131,9 +131,12 @@ def test_sound_seeds_print_their_version(profiles: Path) -> None:
 
 def test_a_broken_override_is_refused_with_file_and_line(profiles: Path) -> None:
     path = profiles / "small" / "seeds" / "scheme_indicators.csv"
-    path.write_text("scheme,indicator,weight\nspend_abc,annual_spend,0.9\n", encoding="utf-8")
+    path.write_text(
+        "scheme,dimension,indicator,weight,missing,missing_score\nspend_abc,spend,annual_spend,0.9,pending,\n",
+        encoding="utf-8",
+    )
     problem = refusal("seeds", "--profile", "small").replace(" ", "")
-    assert f"{path}:2:theweightsofschemespend_abcsumto0.9,notto1" in problem
+    assert f"{path}:2:theweightsofschemespend_abc,dimensionspendsumto0.9,notto1" in problem
     assert "nothing was run" in refusal("seeds", "--profile", "small")
 
 

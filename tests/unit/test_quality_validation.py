@@ -30,9 +30,7 @@ def warehouse(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 @pytest.fixture
 def validator(warehouse: duckdb.DuckDBPyConnection, tmp_path: Path) -> Iterator[Validator]:
-    with Validator(
-        warehouse, results_dir=tmp_path / "results", run_name="2024-03-01", run_time=RUN_TIME
-    ) as run:
+    with Validator(warehouse, results_dir=tmp_path / "results", run_name="2024-03-01", run_time=RUN_TIME) as run:
         yield run
 
 
@@ -111,9 +109,7 @@ def test_dates(validator: Validator, warehouse: duckdb.DuckDBPyConnection) -> No
     kind = "expect_column_values_to_be_date"
     never = {2, 6, 8, 9, 11, 12, 14}
     assert check(validator, warehouse, kind, column="d") == never | {7, 13, 15}
-    assert check(validator, warehouse, kind, column="d", formats=["%Y/%m/%d", "%d.%m.%y", "%Y-%d-%m"]) == (
-        never - {11}
-    )
+    assert check(validator, warehouse, kind, column="d", formats=["%Y/%m/%d", "%d.%m.%y", "%Y-%d-%m"]) == (never - {11})
     assert check(validator, warehouse, "expect_column_values_to_be_iso_date", column="d") == never | {
         7,
         10,
@@ -123,9 +119,7 @@ def test_dates(validator: Validator, warehouse: duckdb.DuckDBPyConnection) -> No
 
 
 def test_numbers(validator: Validator, warehouse: duckdb.DuckDBPyConnection) -> None:
-    fill(
-        warehouse, n=["1", "-2.50", " 3 ", "1e3", None, "1,000", "1_000", "NaN", "inf", "x", "", "0", "1000"]
-    )
+    fill(warehouse, n=["1", "-2.50", " 3 ", "1e3", None, "1,000", "1_000", "NaN", "inf", "x", "", "0", "1000"])
     kind = "expect_column_values_to_be_number"
     nan = {6, 7, 8, 9, 10, 11}
     assert check(validator, warehouse, kind, column="n") == nan
@@ -133,9 +127,11 @@ def test_numbers(validator: Validator, warehouse: duckdb.DuckDBPyConnection) -> 
     assert check(validator, warehouse, kind, column="n", min_value=0, strict_min=True) == nan | {2, 12}
     assert check(validator, warehouse, kind, column="n", max_value="1000", strict_max=True) == nan | {4, 13}
     limit = {"$PARAMETER": "limit"}
-    assert check(
-        validator, warehouse, kind, {"limit": 2}, column="n", min_value=-5, max_value=limit
-    ) == nan | {3, 4, 13}
+    assert check(validator, warehouse, kind, {"limit": 2}, column="n", min_value=-5, max_value=limit) == nan | {
+        3,
+        4,
+        13,
+    }
 
 
 def test_reference_and_mapping(validator: Validator, warehouse: duckdb.DuckDBPyConnection) -> None:
@@ -176,9 +172,7 @@ def test_reference_and_mapping(validator: Validator, warehouse: duckdb.DuckDBPyC
 
 def test_unique_with_accepted(validator: Validator, warehouse: duckdb.DuckDBPyConnection) -> None:
     warehouse.execute("CREATE TABLE accepted.orders AS SELECT 'D' AS order_no, 1 AS line")
-    fill(
-        warehouse, order_no=["A", "A", "A", "D", None, None, "ab"], line=["1", "1", "2", "1", "1", "1", None]
-    )
+    fill(warehouse, order_no=["A", "A", "A", "D", None, None, "ab"], line=["1", "1", "2", "1", "1", "1", None])
     kind = "expect_columns_to_be_unique_with_accepted"
     both = ["order_no", "line"]
     assert check(validator, warehouse, kind, column_list=both) == {1, 2}
@@ -189,9 +183,7 @@ def test_unique_with_accepted(validator: Validator, warehouse: duckdb.DuckDBPyCo
     assert check(validator, warehouse, "expect_compound_columns_to_be_unique", column_list=both) == {1, 2}
 
 
-def test_compound_keys_do_not_run_together(
-    validator: Validator, warehouse: duckdb.DuckDBPyConnection
-) -> None:
+def test_compound_keys_do_not_run_together(validator: Validator, warehouse: duckdb.DuckDBPyConnection) -> None:
     fill(warehouse, a=["ab", "a", "1:a"], b=["c", "bc", "1:b"])
     kind = "expect_columns_to_be_unique_with_accepted"
     assert check(validator, warehouse, kind, column_list=["a", "b"]) == set()
@@ -246,9 +238,7 @@ def test_regex_on_duckdb(validator: Validator, warehouse: duckdb.DuckDBPyConnect
     assert check(validator, warehouse, kind, column="code", regex_list=["^A", "^a"]) == {1, 3}
 
 
-def test_failing_rows_keep_to_the_rows_of_the_rule(
-    validator: Validator, warehouse: duckdb.DuckDBPyConnection
-) -> None:
+def test_failing_rows_keep_to_the_rows_of_the_rule(validator: Validator, warehouse: duckdb.DuckDBPyConnection) -> None:
     fill(warehouse, kind=["a", "a", "b", None], v=["1", None, None, None], w=["1", "1", "1", None])
     conditional: dict[str, Any] = {
         "row_condition": 'col("kind")=="a"',
@@ -378,17 +368,13 @@ def stored_text(results: Path) -> str:
     return "\n".join(path.read_text(encoding="utf-8") for path in files)
 
 
-def test_personal_data_is_not_kept(
-    validator: Validator, warehouse: duckdb.DuckDBPyConnection, tmp_path: Path
-) -> None:
+def test_personal_data_is_not_kept(validator: Validator, warehouse: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     fill(
         warehouse,
         mail=["alice-secret", "o'brien-secret", "alice-secret"],
         code=[f"open-{index}" for index in range(3)],
     )
-    warehouse.execute(
-        "INSERT INTO batch.orders SELECT i, 'm' || i || '-secret', 'open-' || i FROM range(4, 30) t(i)"
-    )
+    warehouse.execute("INSERT INTO batch.orders SELECT i, 'm' || i || '-secret', 'open-' || i FROM range(4, 30) t(i)")
     outcomes = validator.validate(
         suite(
             rule("a", "expect_column_values_to_match_regex", column="mail", regex="@"),
@@ -423,9 +409,7 @@ def test_personal_data_is_not_kept(
     assert outcomes[5].error is not None
     # Other columns show up to five samples, and the docs name rule and reason.
     (stored,) = (tmp_path / "results" / "validations").rglob("*orders.json")
-    samples = json.loads(stored.read_text(encoding="utf-8"))["results"][4]["result"][
-        "partial_unexpected_list"
-    ]
+    samples = json.loads(stored.read_text(encoding="utf-8"))["results"][4]["result"]["partial_unexpected_list"]
     assert len(samples) == 5
     assert all(value.startswith("open-") for value in samples)
     html = "".join(path.read_text(encoding="utf-8") for path in index.parent.rglob("orders/**/*.html"))

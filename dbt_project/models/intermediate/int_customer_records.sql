@@ -12,6 +12,7 @@ with source as (
         'phone': 'varchar',
         'email': 'varchar',
         'tax_id': 'varchar',
+        'customer_kind': 'varchar',
         'registered_on': 'date',
         'linked_source': 'varchar',
         'linked_customer_id': 'varchar',
@@ -31,6 +32,7 @@ select
     phone,
     email,
     tax_id,
+    customer_kind,
     registered_on,
     linked_source,
     linked_customer_id

@@ -40,6 +40,7 @@ identified as (
         records.phone,
         records.email,
         records.tax_id,
+        records.customer_kind,
         records.registered_on,
         row_number() over (
             partition by ids.customer_id
@@ -73,7 +74,7 @@ merged as (
         customer_id,
         {%- for column in [
             'customer_name', 'industry_l1', 'industry_l2', 'industry', 'company_size', 'region', 'owner_name',
-            'contact_name', 'phone', 'email', 'tax_id'
+            'contact_name', 'phone', 'email', 'tax_id', 'customer_kind'
         ] %}
         {{ first_known(column) }} as {{ column }},
         {%- endfor %}
@@ -96,6 +97,7 @@ select
     merged.phone,
     merged.email,
     merged.tax_id,
+    merged.customer_kind,
     merged.registered_on,
     sellers.customer_id is not null as has_order_source
 from merged

@@ -175,9 +175,48 @@ def version() -> None:
 
 
 @command
+def explain(
+    customer: Annotated[str, typer.Argument(help="customer_id, or a source's id of the customer.")],
+    profile: ProfileOption = DEFAULT_PROFILE,
+    scheme: Annotated[str, typer.Option("--scheme", "-s", help="Scheme; default: the headline scheme.")] = "",
+) -> None:
+    """Explain a customer's tier: values, scores, weights, points, the next tier and the ways there."""
+    from customer_tiering.report.assessment import render_assessment
+    from customer_tiering.scoring.explain import explain as explain_customer
+
+    console.print(render_assessment(explain_customer(_published(profile), customer, scheme or None)))
+
+
+@command
+def what_if(
+    profile: ProfileOption = DEFAULT_PROFILE,
+    scheme: Annotated[str, typer.Option("--scheme", "-s", help="Scheme; default: the headline scheme.")] = "",
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="weights.<scheme>.<indicator>=<weight> or settings.<name>=<value>; repeatable."),
+    ] = None,
+    seeds: Annotated[Path | None, typer.Option("--seeds", help="Folder of seed files that override.")] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write the movers to this file too.")] = None,
+) -> None:
+    """Compare tiers under other rules with the published ones; nothing is changed."""
+    from customer_tiering.report.comparison import render_what_if, write_movers
+    from customer_tiering.scoring.what_if import what_if as compare
+
+    if not change and seeds is None:
+        raise TieringError("nothing would be different", "give --set or --seeds; see tiering what-if --help")
+    from customer_tiering.profile import load_profile
+
+    result = compare(load_profile(profile), scheme or None, change or [], seeds)
+    console.print(render_what_if(result))
+    if csv is not None:
+        write_movers(result, csv)
+
+
+@command
 def ahp(
     matrix: Annotated[Path, typer.Argument(help="CSV: names in the first row and column, comparisons 1/9 to 9.")],
     scheme: Annotated[str, typer.Option("--scheme", help="Scheme that gets the weights; needs --write.")] = "",
+    dimension: Annotated[str, typer.Option("--dimension", help="Dimension of the scheme, if it has several.")] = "",
     write: Annotated[
         Path | None, typer.Option("--write", help="scheme_indicators.csv to update or create; needs --scheme.")
     ] = None,
@@ -197,7 +236,7 @@ def ahp(
     table.add_row("lambda_max", f"{weighing.lambda_max:.4f}")
     table.add_row("CI", f"{weighing.consistency_index:.4f}")
     table.add_row("CR", f"{weighing.consistency_ratio:.4f} (below {CR_LIMIT:.2f})")
-    done = write_scheme(write, scheme, weighing.weights) if write else None
+    done = write_scheme(write, scheme, weighing.weights, dimension) if write else None
     console.print(table)
     if done is None:
         return

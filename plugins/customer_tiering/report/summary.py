@@ -14,6 +14,7 @@ from rich.text import Text
 from customer_tiering.nightly.journal import read_journal
 from customer_tiering.profile import Profile
 from customer_tiering.publish.snapshot import DATABASE, current_folder, read_manifest
+from customer_tiering.warehouse.rows import fetch_rows
 from customer_tiering.workspace import Workspace
 
 SUMMARY = "summary.json"
@@ -26,7 +27,7 @@ _DIRECTIONS = {
     "left": "left 离开",
     "to_pending": "to pending 转待评估",
     "from_pending": "from pending 待评估转出",
-    "renamed": "renamed 改名",
+    "moved": "moved 平移",
 }
 
 
@@ -54,7 +55,7 @@ def collect(profile: Profile, workspace: Workspace, folder: Path) -> dict[str, A
         raise RuntimeError("nothing is published")
     manifest = read_manifest(snapshot)
     with duckdb.connect(str(snapshot / DATABASE), read_only=True) as connection:
-        tiers = _rows(
+        tiers = fetch_rows(
             connection,
             "select t.scheme, t.effective_tier as tier, any_value(d.label_zh) as label_zh, count(*) as customers, "
             "cast(sum(i.annual_spend) as double) as annual_spend "
@@ -63,13 +64,13 @@ def collect(profile: Profile, workspace: Workspace, folder: Path) -> dict[str, A
             "join marts.fct_customer_indicators i using (customer_id, as_of_date) "
             "group by t.scheme, t.effective_tier order by t.scheme, min(coalesce(d.tier_rank, 99))",
         )
-        changes = _rows(
+        changes = fetch_rows(
             connection,
             "select scheme, direction, count(*) as customers from marts.fct_tier_changes "
             "where as_of_date = ? group by all order by all",
             [manifest.night],
         )
-        moved = _rows(
+        moved = fetch_rows(
             connection,
             "select c.customer_id, d.customer_name, c.from_tier, c.to_tier, d.owner from marts.fct_tier_changes c "
             "left join marts.dim_customers d using (customer_id) where c.as_of_date = ? and c.scheme = ? "
@@ -78,7 +79,9 @@ def collect(profile: Profile, workspace: Workspace, folder: Path) -> dict[str, A
         )
         quality = {
             (row["source"], row["entity"]): row
-            for row in _rows(connection, "select * from marts.fct_data_quality where as_of_date = ?", [manifest.night])
+            for row in fetch_rows(
+                connection, "select * from marts.fct_data_quality where as_of_date = ?", [manifest.night]
+            )
         }
     return {
         "profile": profile.name,
@@ -114,12 +117,6 @@ def _quarantine_by_rule(workspace: Workspace) -> list[dict[str, Any]]:
 
     with open_warehouse(workspace) as connection:
         return open_by_rule(connection)
-
-
-def _rows(connection: duckdb.DuckDBPyConnection, sql: str, parameters: list[Any] | None = None) -> list[dict[str, Any]]:
-    cursor = connection.execute(sql, parameters or [])
-    names = [column[0] for column in cursor.description or []]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def render(facts: dict[str, Any]) -> Group:

@@ -17,7 +17,7 @@ from customer_tiering.sample.batch import Batch, Row, Scope, Window
 from customer_tiering.sample.catalogue import MAX_CUSTOMERS, Calendar
 from customer_tiering.sample.dirt import MAX_DIRT
 from customer_tiering.sample.draws import Draws, Ints
-from customer_tiering.sample.population import YEAR, World, build_customers
+from customer_tiering.sample.population import GROWTH_PER_YEAR, YEAR, World, build_customers
 from customer_tiering.sample.relations import (
     STRATEGIC_COLUMNS,
     Relations,
@@ -191,8 +191,10 @@ class _Generation:
         self.erp_until, self.files_until, self.files_stored = erp_until, files_until, files_stored
         start, until = target.start.toordinal(), target.until.toordinal()
         self.world = World(Draws(target.seed), target.customers, start, target.dirt)
-        # From the oldest registration to the latest date that is looked up and then cut off by the window.
-        self.calendar = Calendar(start - 9 * YEAR, max(until, start + YEAR) + 2 * YEAR)
+        # From the oldest registration to the latest date that is looked up and then cut off by the window: in a
+        # small company years pass between two new customers.
+        between_customers = int(YEAR / (target.customers * GROWTH_PER_YEAR))
+        self.calendar = Calendar(start - 9 * YEAR, max(until, start + YEAR) + 2 * YEAR + between_customers)
         self.rows: Counter[str] = Counter()
         self.truth_lines = 0
 

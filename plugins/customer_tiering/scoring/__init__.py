@@ -1,1 +1,1 @@
-"""How weights of a scheme come about."""
+"""Weights of a scheme (AHP), and why a customer has its score."""

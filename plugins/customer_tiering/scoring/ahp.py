@@ -347,10 +347,11 @@ def round_weights(weights: Mapping[str, float]) -> dict[str, Decimal]:
 # --- writing ------------------------------------------------------------------------------------------------
 
 
-def write_scheme(path: Path, scheme: str, weights: Mapping[str, Decimal]) -> Written:
-    """Put a scheme's weights into a seed file of the scheme_indicators format, creating it if it is missing.
+def write_scheme(path: Path, scheme: str, weights: Mapping[str, Decimal], dimension: str = "") -> Written:
+    """Put the weights of a scheme's dimension into a seed file of the scheme_indicators format; it may be missing.
 
-    Lines of other schemes stay as they are, byte for byte; an indicator that stays keeps its other columns, a new
+    ``dimension`` may be left out while the scheme has one dimension. Lines of other schemes and dimensions stay as
+    they are, byte for byte; an indicator that stays keeps its other columns, a new
     one leaves them empty. Raises ``TieringError`` (criteria that are no indicators, a file that cannot be written)
     or ``RulesError`` (a seed file with another header or broken rows); the file is then unchanged.
     """
@@ -359,12 +360,21 @@ def write_scheme(path: Path, scheme: str, weights: Mapping[str, Decimal]) -> Wri
     records, mark = _read_seed_lines(path, columns) if path.exists() else ([(",".join(columns) + "\n", columns)], "")
     newline = "\r\n" if records[0][0].endswith("\r\n") else "\n"
     at = {column: place for place, column in enumerate(columns)}
+    of_scheme = [
+        cells for _, cells in records[1:] if len(cells) == len(columns) and cells[at["scheme"]].strip() == scheme
+    ]
+    dimensions = sorted({cells[at["dimension"]].strip() for cells in of_scheme})
+    if not dimension and len(dimensions) > 1:
+        raise TieringError(
+            f"scheme {scheme} has several dimensions: {', '.join(dimensions)}", "say which with --dimension"
+        )
+    dimension = dimension or (dimensions[0] if dimensions else "")
     mine: dict[str, list[str]] = {}
     lines: list[str] = []
     place = None
     for raw, cells in records:
         line = raw if raw.endswith(("\n", "\r")) else raw + newline
-        if len(cells) == len(columns) and cells is not records[0][1] and cells[at["scheme"]].strip() == scheme:
+        if any(cells is candidate for candidate in of_scheme) and cells[at["dimension"]].strip() == dimension:
             place = len(lines) if place is None else place
             mine[cells[at["indicator"]].strip()] = cells
         else:
@@ -374,6 +384,7 @@ def write_scheme(path: Path, scheme: str, weights: Mapping[str, Decimal]) -> Wri
     for indicator, weight in weights.items():
         cells = list(mine.get(indicator, [""] * len(columns)))
         cells[at["scheme"]], cells[at["indicator"]], cells[at["weight"]] = scheme, indicator, f"{weight:f}"
+        cells[at["dimension"]] = dimension
         writer.writerow(cells)
     lines.insert(len(lines) if place is None else place, written.getvalue())
     _replace(path, (mark + "".join(lines)).encode())

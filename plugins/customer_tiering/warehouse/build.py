@@ -37,9 +37,12 @@ def build_models(profile: Profile, log_folder: Path) -> BuildResult:
     )
 
 
-def run_dbt(profile: Profile, command: list[str], log_folder: Path) -> Any:
-    """Run a dbt command on the profile's warehouse; returns dbt's node results. Raises ``BuildFailed``."""
-    with _environment(profile):
+def run_dbt(profile: Profile, command: list[str], log_folder: Path, warehouse: Path | None = None) -> Any:
+    """Run a dbt command on the profile's warehouse (or a copy of it); returns dbt's node results.
+
+    Raises ``BuildFailed``.
+    """
+    with _environment(warehouse or profile.workspace.warehouse):
         from dbt.adapters.duckdb.connections import DuckDBConnectionManager
         from dbt.cli.main import dbtRunner
 
@@ -78,10 +81,10 @@ def _first_line(message: str | None) -> str:
 
 
 @contextmanager
-def _environment(profile: Profile) -> Iterator[None]:
+def _environment(warehouse: Path) -> Iterator[None]:
     """dbt reads the warehouse's path from the environment; telemetry stays off."""
     wanted = {
-        "TIERING_WAREHOUSE": str(profile.workspace.warehouse),
+        "TIERING_WAREHOUSE": str(warehouse),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DO_NOT_TRACK": "1",
     }

@@ -26,23 +26,40 @@ from customer_tiering.profile import Profile
 from customer_tiering.warehouse.identifiers import quote
 from customer_tiering.workspace import project_root
 
-SCORE_SCALE = 100
 PENDING = "pending"
+
+
+@dataclass(frozen=True)
+class ColumnType:
+    """SQL type of a seed's column, and whether the field may be empty."""
+
+    sql: str
+    optional: bool = False
 
 
 @dataclass(frozen=True)
 class SeedSpec:
     """Columns and their types, the key, and the columns that name the group an override replaces."""
 
-    columns: dict[str, str]
+    columns: dict[str, ColumnType]
     key: tuple[str, ...]
     group: tuple[str, ...]
 
 
-_TEXT, _INTEGER, _FLAG = "varchar", "integer", "boolean"
-_BOUND, _SCORE, _WEIGHT = "decimal(24,6)", "decimal(7,2)", "decimal(7,6)"
+_TEXT, _OPTIONAL_TEXT = ColumnType("varchar"), ColumnType("varchar", optional=True)
+_INTEGER, _FLAG = ColumnType("integer"), ColumnType("boolean")
+_SCORE, _OPTIONAL_SCORE = ColumnType("decimal(7,2)"), ColumnType("decimal(7,2)", optional=True)
+_BOUND, _REQUIRED_BOUND = ColumnType("decimal(24,6)", optional=True), ColumnType("decimal(24,6)")
+_WEIGHT = ColumnType("decimal(7,6)")
 # Digits before and after the point that a column holds; more would be rounded or refused when the rules land.
-_DIGITS = {_BOUND: (18, 6), _SCORE: (5, 2), _WEIGHT: (1, 6), _INTEGER: (9, 0)}
+_DIGITS = {
+    _BOUND: (18, 6),
+    _REQUIRED_BOUND: (18, 6),
+    _SCORE: (5, 2),
+    _OPTIONAL_SCORE: (5, 2),
+    _WEIGHT: (1, 6),
+    _INTEGER: (9, 0),
+}
 
 SEEDS: dict[str, SeedSpec] = {
     "settings": SeedSpec({"setting": _TEXT, "value": _TEXT, "meaning": _TEXT}, ("setting",), ("setting",)),
@@ -58,8 +75,30 @@ SEEDS: dict[str, SeedSpec] = {
         ("scheme",),
         ("scheme",),
     ),
+    "scheme_dimensions": SeedSpec(
+        {
+            "scheme": _TEXT,
+            "dimension": _TEXT,
+            "weight": _WEIGHT,
+            "measure": _TEXT,
+            "level_by": _TEXT,
+            "label_en": _TEXT,
+            "label_zh": _TEXT,
+        },
+        ("scheme", "dimension"),
+        ("scheme",),
+    ),
     "scheme_indicators": SeedSpec(
-        {"scheme": _TEXT, "indicator": _TEXT, "weight": _WEIGHT}, ("scheme", "indicator"), ("scheme",)
+        {
+            "scheme": _TEXT,
+            "dimension": _TEXT,
+            "indicator": _TEXT,
+            "weight": _WEIGHT,
+            "missing": _TEXT,
+            "missing_score": _OPTIONAL_SCORE,
+        },
+        ("scheme", "dimension", "indicator"),
+        ("scheme",),
     ),
     "score_bands": SeedSpec(
         {
@@ -74,16 +113,57 @@ SEEDS: dict[str, SeedSpec] = {
         ("scheme", "indicator", "lower_bound", "upper_bound"),
         ("scheme", "indicator"),
     ),
+    "level_scores": SeedSpec(
+        {"scheme": _TEXT, "indicator": _TEXT, "level": _TEXT, "score": _SCORE},
+        ("scheme", "indicator", "level"),
+        ("scheme", "indicator"),
+    ),
     "tier_bands": SeedSpec(
         {
             "scheme": _TEXT,
+            "dimension": _OPTIONAL_TEXT,
             "tier": _TEXT,
             "lower_bound": _BOUND,
             "upper_bound": _BOUND,
             "lower_included": _FLAG,
             "upper_included": _FLAG,
         },
-        ("scheme", "tier"),
+        ("scheme", "dimension", "tier"),
+        ("scheme",),
+    ),
+    "gates": SeedSpec(
+        {"scheme": _TEXT, "tier": _TEXT, "indicator": _TEXT, "lower_bound": _REQUIRED_BOUND, "cap_tier": _TEXT},
+        ("scheme", "tier", "indicator"),
+        ("scheme",),
+    ),
+    "quadrants": SeedSpec(
+        {
+            "scheme": _TEXT,
+            "first_dimension": _TEXT,
+            "first_level": _TEXT,
+            "second_dimension": _TEXT,
+            "second_level": _TEXT,
+            "tier": _TEXT,
+        },
+        ("scheme", "first_level", "second_level"),
+        ("scheme",),
+    ),
+    "ranks": SeedSpec(
+        {"scheme": _TEXT, "dimension": _TEXT, "tier": _TEXT, "cumulative_share": _WEIGHT},
+        ("scheme", "dimension", "tier"),
+        ("scheme",),
+    ),
+    "rules": SeedSpec(
+        {
+            "scheme": _TEXT,
+            "dimension": _TEXT,
+            "rule_order": _INTEGER,
+            "tier": _TEXT,
+            "indicator": _OPTIONAL_TEXT,
+            "operator": _TEXT,
+            "value": _OPTIONAL_TEXT,
+        },
+        ("scheme", "dimension", "rule_order", "indicator", "operator"),
         ("scheme",),
     ),
     "tiers": SeedSpec(
@@ -98,6 +178,20 @@ SEEDS: dict[str, SeedSpec] = {
         },
         ("scheme", "tier"),
         ("scheme",),
+    ),
+    "indicators": SeedSpec(
+        {
+            "indicator": _TEXT,
+            "label_en": _TEXT,
+            "label_zh": _TEXT,
+            "unit": _TEXT,
+            "definition": _TEXT,
+            "formula": _TEXT,
+            "source": _TEXT,
+            "time_window": _TEXT,
+        },
+        ("indicator",),
+        ("indicator",),
     ),
     "industry_mapping": SeedSpec(
         {
@@ -118,9 +212,24 @@ _SETTING_VALUES = {
     "uncovered_window": ("pending", "impute", "observed"),
     "rfm_cuts": ("fixed", "median", "mean"),
 }
-_NUMERIC_SETTINGS = ("fiscal_year_start_month", "rfm_recency_days", "rfm_frequency", "rfm_monetary")
-_KINDS = ("weighted", "bands")
-_POPULATIONS = ("buyers", "all")
+_NUMERIC_SETTINGS = (
+    "fiscal_year_start_month",
+    "rfm_recency_days",
+    "rfm_frequency",
+    "rfm_monetary",
+    "high_potential_score",
+    "expected_years",
+)
+_COMPARISONS = ("=", "<>", ">=", ">", "<=", "<")
+# What a column of a seed may say.
+_ALLOWED: dict[tuple[str, str], tuple[str, ...]] = {
+    ("schemes", "kind"): ("weighted", "bands", "quadrant", "rank", "axes", "rules"),
+    ("schemes", "population"): ("buyers", "repeat_buyers", "prospects", "consumers", "all"),
+    ("scheme_dimensions", "measure"): ("score", "raw"),
+    ("scheme_dimensions", "level_by"): ("none", "bands", "rank", "rules"),
+    ("scheme_indicators", "missing"): ("pending", "renormalise", "impute"),
+    ("rules", "operator"): (*_COMPARISONS, "missing", "always"),
+}
 
 
 @dataclass(frozen=True)
@@ -170,9 +279,19 @@ def seed_folders(profile: Profile) -> list[Path]:
 
 
 def indicator_names() -> set[str]:
-    """Indicators that a scheme may use: the list the models unpivot."""
-    project = yaml.safe_load((project_root() / "dbt_project" / "dbt_project.yml").read_text(encoding="utf-8"))
-    return set(project["vars"]["indicators"])
+    """Numeric indicators that a scheme may use: the list the models unpivot."""
+    return set(_project_variables()["indicators"])
+
+
+def level_indicator_names() -> set[str]:
+    """Indicators whose values are names (emerging, regional leader), scored by ``level_scores``."""
+    return set(_project_variables()["level_indicators"])
+
+
+def _project_variables() -> dict[str, list[str]]:
+    text = (project_root() / "dbt_project" / "dbt_project.yml").read_text(encoding="utf-8")
+    variables: dict[str, list[str]] = yaml.safe_load(text)["vars"]
+    return variables
 
 
 def load_rules(profile: Profile, folders: Iterable[Path] | None = None) -> Rules:
@@ -186,15 +305,24 @@ def load_rules(profile: Profile, folders: Iterable[Path] | None = None) -> Rules
                 problems.append(f"{_shown(path)}: there is no seed {path.stem!r}; there are {', '.join(SEEDS)}")
                 continue
             merged[path.stem] = _override(merged[path.stem], _read_seed(path, path.stem, problems), path.stem)
-    if not problems:
-        problems += _check(merged, profile.headline_scheme)
+    _refuse(profile, problems)
+    rules = Rules(merged)
+    check_rules(profile, rules)
+    return rules
+
+
+def check_rules(profile: Profile, rules: Rules) -> None:
+    """Raise ``RulesError`` listing every contradiction in rules whose lines could be read."""
+    _refuse(profile, _check(rules.rows, profile.headline_scheme))
+
+
+def _refuse(profile: Profile, problems: list[str]) -> None:
     if problems:
         listed = "\n  - ".join(problems)
         raise RulesError(
             f"profile {profile.name}: the tiering rules have {len(problems)} problem(s):\n  - {listed}",
             "mend the lines named above; nothing was run",
         )
-    return Rules(merged)
 
 
 def _read_seed(path: Path, seed: str, problems: list[str]) -> list[Row]:
@@ -233,18 +361,27 @@ def _check_types(row: Row, spec: SeedSpec) -> list[str]:
     problems = []
     for column, kind in spec.columns.items():
         value = row[column]
+        if value == "":
+            if not kind.optional:
+                problems.append(f"{row.where()}: {column} is empty")
+            continue
         if kind == _FLAG and value not in ("true", "false"):
             problems.append(f"{row.where()}: {column} is {value!r}; write true or false")
-        if kind in (_SCORE, _WEIGHT, _INTEGER, _BOUND) and not (value == "" and kind == _BOUND):
+        if kind in _DIGITS:
             number = _decimal(value)
             if number is None:
                 problems.append(f"{row.where()}: {column} is {value!r}; a number is needed")
-            elif abs(number) >= 10 ** _DIGITS[kind][0] or number != round(number, _DIGITS[kind][1]):
+            elif not _fits(number, kind):
                 whole, fraction = _DIGITS[kind]
                 problems.append(f"{row.where()}: {column} is {value}; up to {whole} digits and {fraction} decimals")
             elif kind == _WEIGHT and not 0 < number <= 1:
-                problems.append(f"{row.where()}: weight is {value}; it lies above 0 and up to 1")
+                problems.append(f"{row.where()}: {column} is {value}; it lies above 0 and up to 1")
     return problems
+
+
+def _fits(number: Decimal, kind: ColumnType) -> bool:
+    whole, fraction = _DIGITS[kind]
+    return abs(number) < 10**whole and number == round(number, fraction)
 
 
 def _decimal(value: str) -> Decimal | None:
@@ -267,39 +404,70 @@ def _override(base: list[Row], override: list[Row], seed: str) -> list[Row]:
 
 def _check(merged: dict[str, list[Row]], headline: str) -> list[str]:
     problems = _check_settings(merged["settings"])
+    for (seed, column), allowed in _ALLOWED.items():
+        problems += [
+            f"{row.where()}: {column} {row[column]!r} is not one of {', '.join(allowed)}"
+            for row in merged[seed]
+            if row[column] not in allowed
+        ]
     schemes = {row["scheme"]: row for row in merged["schemes"]}
-    for row in merged["schemes"]:
-        if row["kind"] not in _KINDS:
-            problems.append(f"{row.where()}: kind {row['kind']!r} is not one of {', '.join(_KINDS)}")
-        if row["population"] not in _POPULATIONS:
-            problems.append(f"{row.where()}: population {row['population']!r} is not one of {', '.join(_POPULATIONS)}")
     if headline not in schemes:
         problems.append(f"profile: headline_scheme {headline!r} is not one of {', '.join(schemes)}")
-    known_indicators = indicator_names()
-    for seed in ("scheme_indicators", "score_bands", "tier_bands", "tiers"):
-        for row in merged[seed]:
-            if row["scheme"] not in schemes:
-                problems.append(f"{row.where()}: unknown scheme {row['scheme']!r}")
-            if "indicator" in row.values and row["indicator"] not in known_indicators:
-                problems.append(
-                    f"{row.where()}: unknown indicator {row['indicator']!r}; there are "
-                    f"{', '.join(sorted(known_indicators))}"
-                )
-    known_tiers = {(row["scheme"], row["tier"]) for row in merged["tiers"]}
-    for row in merged["tiers"]:
-        if row["tier"] == PENDING:
-            problems.append(f"{row.where()}: {PENDING!r} is reserved for customers that cannot be scored yet")
-    for row in merged["tier_bands"]:
-        if (row["scheme"], row["tier"]) not in known_tiers:
-            problems.append(f"{row.where()}: unknown tier {row['tier']!r} of scheme {row['scheme']}; see tiers.csv")
-    problems += _check_weights(merged["scheme_indicators"])
+    problems += _check_dictionary(merged["indicators"])
+    problems += _check_names(merged, schemes)
+    problems += _check_weights(merged)
     problems += _check_completeness(merged, schemes)
-    for seed, group in (("score_bands", ("scheme", "indicator")), ("tier_bands", ("scheme",))):
+    for seed, group in (("score_bands", ("scheme", "indicator")), ("tier_bands", ("scheme", "dimension"))):
         grouped: dict[tuple[str, ...], list[Row]] = defaultdict(list)
         for row in merged[seed]:
             grouped[tuple(row[column] for column in group)].append(row)
         for name, rows in grouped.items():
-            problems += check_bands(" ".join(name), rows)
+            problems += check_bands(" ".join(filter(None, name)), rows)
+    return problems
+
+
+def _check_dictionary(rows: list[Row]) -> list[str]:
+    """The dictionary describes exactly the indicators that the models compute."""
+    computed, described = indicator_names() | level_indicator_names(), {row["indicator"] for row in rows}
+    return [f"indicators.csv: indicator {name!r} is not described" for name in sorted(computed - described)] + [
+        f"{row.where()}: no model computes indicator {row['indicator']!r}"
+        for row in rows
+        if row["indicator"] not in computed
+    ]
+
+
+def _check_names(merged: dict[str, list[Row]], schemes: dict[str, Row]) -> list[str]:
+    """Every scheme, dimension, indicator and tier that a row names exists."""
+    problems = []
+    numeric, levels = indicator_names(), level_indicator_names()
+    dimensions = {(row["scheme"], row["dimension"]) for row in merged["scheme_dimensions"]}
+    tiers = {(row["scheme"], row["tier"]) for row in merged["tiers"]}
+    axes = {name for name, row in schemes.items() if row["kind"] in ("quadrant", "axes")}
+    for seed, rows in merged.items():
+        if "scheme" not in SEEDS[seed].columns or seed == "schemes":
+            continue
+        known = levels if seed == "level_scores" else numeric | levels if seed == "scheme_indicators" else numeric
+        for row in rows:
+            if row["scheme"] not in schemes:
+                problems.append(f"{row.where()}: unknown scheme {row['scheme']!r}")
+                continue
+            if row.values.get("indicator") and row["indicator"] not in known:
+                problems.append(
+                    f"{row.where()}: unknown indicator {row['indicator']!r}; there are {', '.join(sorted(known))}"
+                )
+            for column in ("dimension", "first_dimension", "second_dimension"):
+                if (name := row.values.get(column)) and (row["scheme"], name) not in dimensions:
+                    problems.append(f"{row.where()}: unknown dimension {name!r} of scheme {row['scheme']}")
+            for column in ("tier", "cap_tier"):
+                # The levels of a quadrant's dimensions (high, low) are no tiers; its quadrants are.
+                is_level = row["scheme"] in axes and seed in ("tier_bands", "ranks", "rules")
+                if (name := row.values.get(column)) and not is_level and (row["scheme"], name) not in tiers:
+                    problems.append(f"{row.where()}: unknown tier {name!r} of scheme {row['scheme']}; see tiers.csv")
+    problems += [
+        f"{row.where()}: {PENDING!r} is reserved for customers that cannot be scored yet"
+        for row in merged["tiers"]
+        if row["tier"] == PENDING
+    ]
     return problems
 
 
@@ -322,36 +490,148 @@ def _check_settings(rows: list[Row]) -> list[str]:
     return problems
 
 
-def _check_weights(rows: list[Row]) -> list[str]:
+def _check_weights(merged: dict[str, list[Row]]) -> list[str]:
+    """Weights of indicators sum to 1 in their dimension, weights of dimensions in their scheme (axes apart)."""
+    axes = {row["scheme"] for row in merged["schemes"] if row["kind"] == "axes"}
     groups: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        groups[row["scheme"]].append(row)
+    for row in merged["scheme_indicators"]:
+        groups[f"scheme {row['scheme']}, dimension {row['dimension']}"].append(row)
+    for row in merged["scheme_dimensions"]:
+        if row["scheme"] not in axes:
+            groups[f"scheme {row['scheme']}, its dimensions"].append(row)
     return [
-        f"{group[0].where()}: the weights of scheme {scheme} sum to {total}, not to 1"
-        for scheme, group in groups.items()
-        if (total := sum(Decimal(row["weight"]) for row in group)) != 1
+        f"{rows[0].where()}: the weights of {name} sum to {total}, not to 1"
+        for name, rows in groups.items()
+        if (total := sum(Decimal(row["weight"]) for row in rows)) != 1
     ]
 
 
 def _check_completeness(merged: dict[str, list[Row]], schemes: dict[str, Row]) -> list[str]:
+    """Every scheme has what its kind needs."""
     problems = []
-    used = {(row["scheme"], row["indicator"]) for row in merged["scheme_indicators"]}
-    banded = {(row["scheme"], row["indicator"]) for row in merged["score_bands"]}
-    tiered = {row["scheme"] for row in merged["tier_bands"]}
+    banded = {(row["scheme"], row["indicator"]) for row in merged["score_bands"] + merged["level_scores"]}
+    files = {"bands": "tier_bands", "rank": "ranks", "rules": "rules"}
+    levels: dict[str, dict[tuple[str, str], set[str]]] = {}
+    for method, seed in files.items():
+        levels[method] = defaultdict(set)
+        for row in merged[seed]:
+            levels[method][row["scheme"], row["dimension"]].add(row["tier"])
     for name, row in schemes.items():
-        indicators = sorted(indicator for scheme, indicator in used if scheme == name)
-        if not indicators:
-            problems.append(f"{row.where()}: scheme {name} uses no indicator (scheme_indicators.csv)")
-        if name not in tiered:
-            problems.append(f"{row.where()}: scheme {name} has no tier bands (tier_bands.csv)")
-        if row["kind"] == "bands" and len(indicators) > 1:
-            problems.append(f"{row.where()}: a scheme of kind bands uses one indicator, {name} has {indicators}")
-        if row["kind"] == "weighted":
-            problems += [
-                f"{row.where()}: indicator {indicator} of scheme {name} has no score bands (score_bands.csv)"
-                for indicator in indicators
-                if (name, indicator) not in banded
+        dimensions = [item for item in merged["scheme_dimensions"] if item["scheme"] == name]
+        if not dimensions:
+            problems.append(f"{row.where()}: scheme {name} has no dimension (scheme_dimensions.csv)")
+        if row["kind"] == "weighted" and (name, "") not in levels["bands"]:
+            problems.append(f"{row.where()}: scheme {name} has no tier bands for its score (tier_bands.csv)")
+        if row["kind"] in ("bands", "rank", "rules") and [item["level_by"] for item in dimensions] != [row["kind"]]:
+            problems.append(f"{row.where()}: a scheme of kind {row['kind']} has one dimension with that level_by")
+        if row["kind"] == "quadrant":
+            problems += _check_quadrants(row, dimensions, merged["quadrants"], levels)
+        for item in dimensions:
+            method = item["level_by"]
+            if method in levels and (name, item["dimension"]) not in levels[method]:
+                problems.append(
+                    f"{item.where()}: dimension {item['dimension']} of scheme {name} has no rows in {files[method]}.csv"
+                )
+            indicators = [
+                use
+                for use in merged["scheme_indicators"]
+                if (use["scheme"], use["dimension"]) == (name, item["dimension"])
             ]
+            if not indicators:
+                problems.append(
+                    f"{item.where()}: dimension {item['dimension']} of scheme {name} uses no indicator "
+                    "(scheme_indicators.csv)"
+                )
+            if item["measure"] == "raw" and len(indicators) > 1:
+                problems.append(f"{item.where()}: a raw dimension uses one indicator, {name} has {len(indicators)}")
+            elif method == "rank" and len(indicators) > 1:
+                problems.append(f"{item.where()}: a ranked dimension uses one indicator, {name} has {len(indicators)}")
+            if item["measure"] == "raw":
+                problems += [
+                    f"{use.where()}: {use['indicator']} is a name, a raw dimension needs a number; measure it by score"
+                    for use in indicators
+                    if use["indicator"] in level_indicator_names()
+                ]
+            if row["kind"] in ("quadrant", "axes") and method == "none":
+                problems.append(f"{item.where()}: a dimension of a scheme of kind {row['kind']} needs a level_by")
+            if item["measure"] == "score":
+                problems += [
+                    f"{use.where()}: indicator {use['indicator']} of scheme {name} has no scores "
+                    "(score_bands.csv or level_scores.csv)"
+                    for use in indicators
+                    if (name, use["indicator"]) not in banded
+                ]
+            problems += [
+                f"{use.where()}: missing is impute, so missing_score needs a value"
+                for use in indicators
+                if use["missing"] == "impute" and not use["missing_score"]
+            ]
+    return problems + _check_ranks(merged["ranks"]) + _check_conditions(merged["rules"])
+
+
+def _check_quadrants(
+    scheme: Row, dimensions: list[Row], quadrants: list[Row], levels: dict[str, dict[tuple[str, str], set[str]]]
+) -> list[str]:
+    """A quadrant scheme has two dimensions and a tier for each pair of their levels."""
+    name = scheme["scheme"]
+    rows = [row for row in quadrants if row["scheme"] == name]
+    named = {(row["first_dimension"], row["second_dimension"]) for row in rows}
+    methods = {row["dimension"]: row["level_by"] for row in dimensions}
+    if len(methods) != 2 or len(named) != 1 or set(next(iter(named))) != set(methods):
+        return [f"{scheme.where()}: a quadrant scheme has two dimensions, named in the same order in quadrants.csv"]
+    first_levels, second_levels = (
+        levels.get(methods[dimension], {}).get((name, dimension), set()) for dimension in next(iter(named))
+    )
+    given = {(row["first_level"], row["second_level"]) for row in rows}
+    return [
+        f"{scheme.where()}: quadrants.csv has no tier for {first}/{second} of scheme {name}"
+        for first in sorted(first_levels)
+        for second in sorted(second_levels)
+        if (first, second) not in given
+    ]
+
+
+def _check_ranks(rows: list[Row]) -> list[str]:
+    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row["scheme"], row["dimension"]].append(row)
+    problems = []
+    for name, group in groups.items():
+        ordered = sorted(group, key=lambda row: Decimal(row["cumulative_share"]))
+        if Decimal((largest := ordered[-1])["cumulative_share"]) != 1:
+            problems.append(
+                f"{largest.where()}: the largest cumulative_share of {' '.join(name)} is "
+                f"{largest['cumulative_share']}, not 1"
+            )
+        problems += [
+            f"{above.where()}: cumulative_share {above['cumulative_share']} of {' '.join(name)} "
+            f"stands already in line {below.line}"
+            for below, above in pairwise(ordered)
+            if Decimal(below["cumulative_share"]) == Decimal(above["cumulative_share"])
+        ]
+    return problems
+
+
+def _check_conditions(rows: list[Row]) -> list[str]:
+    """Every condition has what its operator compares, and the conditions of one rule lead to one tier."""
+    problems = []
+    tiers: dict[tuple[str, str, int], Row] = {}
+    for row in rows:
+        operator = row["operator"]
+        if operator != "always" and not row["indicator"]:
+            problems.append(f"{row.where()}: operator {operator!r} needs an indicator")
+        if operator in _COMPARISONS:
+            number = _decimal(row["value"])
+            if number is None:
+                problems.append(f"{row.where()}: value is {row['value']!r}; operator {operator!r} needs a number")
+            elif not _fits(number, _BOUND):
+                problems.append(f"{row.where()}: value is {row['value']}; up to 18 digits and 6 decimals")
+        first = tiers.setdefault((row["scheme"], row["dimension"], int(Decimal(row["rule_order"]))), row)
+        if row["tier"] != first["tier"]:
+            problems.append(
+                f"{row.where()}: rule {row['rule_order']} of {row['scheme']} {row['dimension']} leads to "
+                f"{first['tier']} in line {first.line} and to {row['tier']} here"
+            )
     return problems
 
 
@@ -392,7 +672,7 @@ def land_rules(connection: duckdb.DuckDBPyConnection, rules: Rules, valid_from: 
         "create table if not exists rules.versions (rules_version varchar primary key, valid_from date not null)"
     )
     for seed, spec in SEEDS.items():
-        columns = ", ".join(f"{quote(column)} {kind}" for column, kind in spec.columns.items())
+        columns = ", ".join(f"{quote(column)} {kind.sql}" for column, kind in spec.columns.items())
         connection.execute(f"create table if not exists {quote('rules', seed)} (rules_version varchar, {columns})")
     known = connection.execute("select 1 from rules.versions where rules_version = ?", [version]).fetchone()
     if known:
@@ -402,10 +682,10 @@ def land_rules(connection: duckdb.DuckDBPyConnection, rules: Rules, valid_from: 
         for seed, spec in SEEDS.items():
             if not rules.rows[seed]:  # a project may map no industry; executemany refuses an empty list
                 continue
-            marks = ", ".join(f"?::{kind}" for kind in spec.columns.values())
+            marks = ", ".join(f"?::{kind.sql}" for kind in spec.columns.values())
             connection.executemany(
                 f"insert into {quote('rules', seed)} values (?, {marks})",
-                [[version, *(row[column] or None for column in spec.columns)] for row in rules.rows[seed]],
+                [[version, *_values(row, spec)] for row in rules.rows[seed]],
             )
         connection.execute("insert into rules.versions values (?, ?)", [version, valid_from])
         connection.execute("commit")
@@ -413,6 +693,13 @@ def land_rules(connection: duckdb.DuckDBPyConnection, rules: Rules, valid_from: 
         connection.execute("rollback")
         raise
     return version
+
+
+def _values(row: Row, spec: SeedSpec) -> list[str | None]:
+    """An empty field is null, except where the empty text itself says something (no dimension)."""
+    return [
+        value if (value := row[column]) or kind == _OPTIONAL_TEXT else None for column, kind in spec.columns.items()
+    ]
 
 
 def land_as_of_dates(

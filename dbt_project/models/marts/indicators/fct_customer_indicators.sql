@@ -35,6 +35,30 @@ engagement as (
 
 ),
 
+activity as (
+
+    select * from {{ ref('int_indicators_activity') }}
+
+),
+
+churn as (
+
+    select * from {{ ref('int_indicators_churn_rate') }}
+
+),
+
+attributes as (
+
+    select * from {{ ref('int_customers') }}
+
+),
+
+as_of_dates as (
+
+    select * from {{ ref('int_as_of_dates') }}
+
+),
+
 strategic as (
 
     select * from {{ ref('int_strategic_attributes') }}
@@ -75,8 +99,23 @@ select
     strategic.industry_growth,
     strategic.size_growth,
     strategic.demand_match,
-    strategic.strategic_level
+    strategic.strategic_level,
+    attributes.company_size,
+    churn.churn_rate,
+    case
+        when activity.orders_12m is not null then activity.orders_12m
+        when orders.annual_spend_status in ('measured', 'partial') then 0
+    end as orders_12m,
+    case
+        when activity.active_days_90d is not null then activity.active_days_90d
+        when orders.annual_spend_status in ('measured', 'partial') then 0
+    end as active_days_90d,
+    cast(orders.annual_spend * as_of_dates.expected_years as decimal(18, 2)) as lifetime_value
 from customers
+inner join as_of_dates
+    on customers.as_of_date = as_of_dates.as_of_date
+inner join attributes
+    on customers.customer_id = attributes.customer_id
 inner join orders
     on
         customers.customer_id = orders.customer_id
@@ -97,6 +136,14 @@ left join engagement
     on
         customers.customer_id = engagement.customer_id
         and customers.as_of_date = engagement.as_of_date
+left join activity
+    on
+        customers.customer_id = activity.customer_id
+        and customers.as_of_date = activity.as_of_date
+left join churn
+    on
+        customers.customer_id = churn.customer_id
+        and customers.as_of_date = churn.as_of_date
 left join strategic
     on
         customers.customer_id = strategic.customer_id

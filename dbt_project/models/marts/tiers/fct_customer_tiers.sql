@@ -1,21 +1,9 @@
 -- The tier of each customer in each scheme. The computed tier follows the score; a customer with a missing
 -- indicator is pending. The effective tier is the computed one; `tier_since` and `reason` compare it with what
 -- the last accepted night published.
-with scores as (
+with computed as (
 
-    select * from {{ ref('fct_indicator_scores') }}
-
-),
-
-as_of_dates as (
-
-    select * from {{ ref('int_as_of_dates') }}
-
-),
-
-tier_bands as (
-
-    select * from {{ source('rules', 'tier_bands') }}
+    select * from {{ ref('int_computed_tiers') }}
 
 ),
 
@@ -25,37 +13,22 @@ accepted_changes as (
 
 ),
 
-totals as (
+potential as (
 
     select
-        customer_id,
-        scheme,
-        as_of_date,
-        cast(
-            case when max(case when is_pending then 1 else 0 end) = 0 then sum(points) end as decimal(30, 12)
-        ) as score
-    from scores
-    group by customer_id, scheme, as_of_date
-
-),
-
-computed as (
-
-    select
-        totals.customer_id,
-        totals.scheme,
-        totals.as_of_date,
-        totals.score,
-        coalesce(tier_bands.tier, 'pending') as computed_tier
-    from totals
-    inner join as_of_dates
-        on totals.as_of_date = as_of_dates.as_of_date
-    left join tier_bands
+        dimension_scores.customer_id,
+        dimension_scores.scheme,
+        dimension_scores.as_of_date,
+        dimension_scores.score >= as_of_dates.high_potential_score as is_high_potential
+    from {{ ref('fct_dimension_scores') }} as dimension_scores
+    inner join {{ ref('int_as_of_dates') }} as as_of_dates
+        on dimension_scores.as_of_date = as_of_dates.as_of_date
+    inner join {{ ref('int_scheme_members') }} as members
         on
-            as_of_dates.rules_version = tier_bands.rules_version
-            and totals.scheme = tier_bands.scheme
-            and {{ in_band('totals.score', 'tier_bands') }}
-            and totals.score is not null
+            dimension_scores.customer_id = members.customer_id
+            and dimension_scores.scheme = members.scheme
+            and dimension_scores.as_of_date = members.as_of_date
+    where dimension_scores.dimension = 'potential' and members.kind = 'weighted'
 
 ),
 
@@ -86,6 +59,7 @@ compared as (
         computed.scheme,
         computed.as_of_date,
         computed.score,
+        computed.coverage,
         computed.computed_tier,
         computed.computed_tier as effective_tier,
         last_accepted.as_of_date as accepted_since,
@@ -110,6 +84,7 @@ spells as (
         scheme,
         as_of_date,
         score,
+        coverage,
         computed_tier,
         effective_tier,
         previous_tier,
@@ -128,17 +103,24 @@ spells as (
 )
 
 select
-    customer_id,
-    scheme,
-    as_of_date,
-    score,
-    computed_tier,
-    effective_tier,
-    previous_tier,
-    tier_since,
+    spells.customer_id,
+    spells.scheme,
+    spells.as_of_date,
+    spells.score,
+    spells.coverage,
+    spells.computed_tier,
+    spells.effective_tier,
+    spells.previous_tier,
+    spells.tier_since,
     case
-        when previous_tier is null then 'first_tier'
-        when previous_tier <> effective_tier then 'recomputed'
+        when spells.previous_tier is null then 'first_tier'
+        when spells.previous_tier <> spells.effective_tier then 'recomputed'
         else 'unchanged'
-    end as reason
+    end as reason,
+    coalesce(potential.is_high_potential, false) as is_high_potential
 from spells
+left join potential
+    on
+        spells.customer_id = potential.customer_id
+        and spells.scheme = potential.scheme
+        and spells.as_of_date = potential.as_of_date

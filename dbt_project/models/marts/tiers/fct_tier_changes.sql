@@ -108,7 +108,7 @@ directed as (
             when tonight.from_tier = 'pending' then 'from_pending'
             when ranks_to.tier_rank < ranks_from.tier_rank then 'up'
             when ranks_to.tier_rank > ranks_from.tier_rank then 'down'
-            else 'renamed'
+            else 'moved'
         end as direction,
         'data' as cause
     from tonight

@@ -90,6 +90,7 @@ select
     phone,
     email,
     tax_id,
+    'business' as customer_kind,
     registered_on,
     linked_source,
     linked_customer_id

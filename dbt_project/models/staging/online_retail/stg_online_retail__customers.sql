@@ -30,6 +30,7 @@ select
     cast(null as varchar) as phone,
     cast(null as varchar) as email,
     cast(null as varchar) as tax_id,
+    'business' as customer_kind,
     registered_on,
     cast(null as varchar) as linked_source,
     cast(null as varchar) as linked_customer_id

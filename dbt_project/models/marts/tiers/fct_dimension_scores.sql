@@ -1,0 +1,117 @@
+-- Score and level of each dimension of a scheme. The score is the weighted mean of its indicators' scores (or the
+-- raw value); the level comes from bands, from rank among the scheme's customers, or from ordered rules.
+with scores as (
+
+    select * from {{ ref('fct_indicator_scores') }}
+
+),
+
+members as (
+
+    select * from {{ ref('int_scheme_members') }}
+
+),
+
+dimensions as (
+
+    select * from {{ source('rules', 'scheme_dimensions') }}
+
+),
+
+tier_bands as (
+
+    select * from {{ source('rules', 'tier_bands') }}
+
+),
+
+ranked_levels as (
+
+    select * from {{ ref('int_dimension_ranks') }}
+
+),
+
+ruled_levels as (
+
+    select * from {{ ref('int_dimension_rules') }}
+
+),
+
+sums as (
+
+    select
+        customer_id,
+        scheme,
+        dimension,
+        as_of_date,
+        sum(case when score is not null then weight_in_dimension else 0 end) as counted_weight,
+        sum(score * weight_in_dimension) as weighted_score,
+        max(case when status = 'pending' then 1 else 0 end) as has_pending
+    from scores
+    group by customer_id, scheme, dimension, as_of_date
+
+),
+
+scored as (
+
+    select
+        sums.customer_id,
+        sums.scheme,
+        sums.dimension,
+        sums.as_of_date,
+        members.rules_version,
+        dimensions.level_by,
+        dimensions.weight,
+        cast(
+            case
+                when sums.has_pending = 1 or sums.counted_weight = 0 then null
+                when sums.counted_weight = 1 then sums.weighted_score
+                else round(cast(sums.weighted_score as double) / cast(sums.counted_weight as double), 6)
+            end as decimal(24, 6)
+        ) as score
+    from sums
+    inner join members
+        on
+            sums.customer_id = members.customer_id
+            and sums.scheme = members.scheme
+            and sums.as_of_date = members.as_of_date
+    inner join dimensions
+        on
+            members.rules_version = dimensions.rules_version
+            and sums.scheme = dimensions.scheme
+            and sums.dimension = dimensions.dimension
+
+)
+
+select
+    scored.customer_id,
+    scored.scheme,
+    scored.dimension,
+    scored.as_of_date,
+    scored.score,
+    scored.weight,
+    case scored.level_by
+        when 'bands' then tier_bands.tier
+        when 'rank' then ranked_levels.level
+        when 'rules' then ruled_levels.level
+    end as level
+from scored
+left join tier_bands
+    on
+        scored.level_by = 'bands'
+        and scored.rules_version = tier_bands.rules_version
+        and scored.scheme = tier_bands.scheme
+        and scored.dimension = tier_bands.dimension
+        and scored.score is not null
+        and {{ in_band('scored.score', 'tier_bands') }}
+left join ranked_levels
+    on
+        scored.customer_id = ranked_levels.customer_id
+        and scored.scheme = ranked_levels.scheme
+        and scored.dimension = ranked_levels.dimension
+        and scored.as_of_date = ranked_levels.as_of_date
+left join ruled_levels
+    on
+        scored.customer_id = ruled_levels.customer_id
+        and scored.scheme = ruled_levels.scheme
+        and scored.dimension = ruled_levels.dimension
+        and scored.as_of_date = ruled_levels.as_of_date

@@ -1,0 +1,86 @@
+"""The single-customer assessment (单客户评估表) for a terminal."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from customer_tiering.scoring.explain import Explanation
+
+_STATUS = {"measured": "", "imputed": "imputed 估算", "left_out": "left out 不计", "pending": "pending 待评估"}
+
+
+def render_assessment(explanation: Explanation) -> Group:
+    """Who, the table of indicators, the total, the tier, the next tier and recent changes."""
+    customer, tier, scheme = explanation.customer, explanation.tier, explanation.scheme
+    industry = " / ".join(filter(None, (customer["industry_l1"], customer["industry_l2"]))) or "unknown industry"
+    parts: list[Any] = [
+        Text(f"{customer['customer_id']}  {customer['customer_name']}", style="bold"),
+        Text(f"{industry} · {customer['owner'] or 'no account manager'} · {customer['phone_masked'] or 'no phone'}"),
+        Text(f"{scheme['scheme']} {scheme['label_en']} {scheme['label_zh']} · night of {tier['as_of_date']}\n"),
+        _scores_table(explanation),
+    ]
+    if len(explanation.dimensions) > 1:
+        parts.append(_dimensions_text(explanation))
+    parts.append(_verdict(explanation))
+    return Group(*parts)
+
+
+def _scores_table(explanation: Explanation) -> Table:
+    table = Table("indicator 指标", "dimension", "value 原值", "score 得分", "weight 权重", "points 贡献", "note 备注")
+    for row in explanation.scores:
+        table.add_row(
+            f"{row['indicator']} {row['label_zh'] or ''}",
+            row["dimension"],
+            row["raw_level"] or number(row["raw_value"]),
+            number(row["score"]),
+            f"{row['weight']:.2%}",
+            number(row["points"]),
+            _STATUS[row["status"]],
+        )
+    table.add_section()
+    table.add_row("total 合计", "", "", "", "", number(explanation.tier["score"]), "")
+    return table
+
+
+def _dimensions_text(explanation: Explanation) -> Text:
+    shown = (
+        f"{row['dimension']} {number(row['score'])}{' ' + row['level'] if row['level'] else ''}"
+        for row in explanation.dimensions
+    )
+    return Text("dimensions 维度: " + " · ".join(shown))
+
+
+def _verdict(explanation: Explanation) -> Text:
+    tier = explanation.tier
+    text = Text("tier 等级: ")
+    text.append(f"{tier['effective_tier']} {tier['label_zh'] or ''}", style="bold")
+    text.append(f" since {tier['tier_since']} ({tier['reason']}), coverage {tier['coverage']:.0%}")
+    if tier["strategy_en"]:
+        text.append(f"\nstrategy 策略: {tier['strategy_en']} {tier['strategy_zh']}")
+    if explanation.next_tier:
+        text.append(f"\nnext tier 上一级: {explanation.next_tier}, {number(explanation.missing_points)} points missing")
+        for step in explanation.steps:
+            beyond = "" if step.included else "above " if step.needed >= step.raw_value else "below "
+            text.append(
+                f"\n  {step.indicator} from {number(step.raw_value)} to {beyond}{number(step.needed)} "
+                f"({step.relative:.0%}) brings {number(step.points_gained)}"
+            )
+        if not explanation.steps:
+            text.append("\n  no single indicator reaches it alone")
+    for change in explanation.history:
+        before, after = change["from_tier"] or "-", change["to_tier"] or "-"
+        text.append(f"\n{change['as_of_date']}  {before} → {after}  {change['direction']}, cause {change['cause']}")
+    return text
+
+
+def number(value: Decimal | None) -> str:
+    """A decimal without trailing zeros, thousands separated; a dash when it is missing."""
+    if value is None:
+        return "–"
+    text = f"{value:,.6f}".rstrip("0").rstrip(".")
+    return text or "0"

@@ -1,0 +1,601 @@
+"""The schemes' worked examples, from raw source rows to published marts: two small companies, one night each."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import xlsxwriter
+from rich.console import Console
+
+from customer_tiering.errors import TieringError
+from customer_tiering.publish.snapshot import current_folder
+from customer_tiering.report.assessment import render_assessment
+from customer_tiering.scoring.explain import Explanation, Step, explain
+from customer_tiering.sources import get_source
+from customer_tiering.warehouse.connection import open_warehouse
+from customer_tiering.workspace import Workspace
+from nights import ErpDatabase, mart_rows, run_night, write_profile
+
+AS_OF = date(2026, 3, 30)
+PREVIOUS_YEAR, THIS_YEAR, LONG_AGO = "2025-02-01", "2025-06-01", "2023-06-01"
+pytestmark = pytest.mark.slow
+
+
+class CrmExport:
+    """A hand-made CRM export: accounts linked to the ERP, survey answers, and the strategic review sheet."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True)
+        self.folder = folder
+        self.columns = {entity.name: entity.columns for entity in get_source("crm").entities}
+        self.rows: dict[str, list[Mapping[str, Any]]] = {"accounts": [], "surveys": [], "strategic_attributes": []}
+
+    def account(self, code: str, **review: Any) -> None:
+        """The CRM's side of an ERP customer; ``review`` is its line of the strategic sheet."""
+        dates = {"created_at": "2015-01-01", "modified_at": "2026-01-01 00:00:00"}
+        self.rows["accounts"].append(
+            {"account_id": f"A-{code}", "account_name": f"公司 {code}", "erp_customer_code": code, "is_deleted": "0"}
+            | dates
+        )
+        self.rows["strategic_attributes"].append({"account_id": f"A-{code}", "updated_on": "2026-01-01"} | review)
+
+    def survey(self, code: str, kind: str, *scores: int) -> None:
+        for score in scores:
+            number = len(self.rows["surveys"])
+            self.rows["surveys"].append(
+                {"survey_id": f"S{number}", "account_id": f"A-{code}", "kind": kind, "score": score}
+                | {"answered_at": "2026-01-15 10:00:00"}
+            )
+
+    def write(self) -> None:
+        for entity in ("accounts", "surveys"):
+            with (self.folder / f"{entity}-2026-03-30.csv").open("w", encoding="utf-8", newline="") as stream:
+                writer = csv.DictWriter(stream, self.columns[entity])
+                writer.writeheader()
+                writer.writerows(self.rows[entity])
+        columns = self.columns["strategic_attributes"]
+        with xlsxwriter.Workbook(self.folder / "strategic_attributes.xlsx") as book:
+            sheet = book.add_worksheet("strategic")
+            sheet.write_row(0, 0, columns)
+            for line, row in enumerate(self.rows["strategic_attributes"], start=1):
+                sheet.write_row(line, 0, [row.get(column) for column in columns])
+
+
+def buys(erp: ErpDatabase, code: str, spend: str, margin: str, day: str = THIS_YEAR, product: str = "P1") -> str:
+    """One order whose cost leaves exactly the margin; returns its number."""
+    number = f"{code}-{day}-{product}"
+    cost = (Decimal(spend) * (1 - Decimal(margin))).quantize(Decimal("0.01"))
+    erp.order(number, code, day, [(product, spend, str(cost))])
+    return number
+
+
+def bought_last_year(erp: ErpDatabase, code: str, kept: str, lost: str) -> None:
+    """Spend of the previous 12 months: in the category still bought, and in one no longer bought."""
+    buys(erp, code, kept, "0.1", PREVIOUS_YEAR, "P1")
+    buys(erp, code, lost, "0.1", PREVIOUS_YEAR, "P2")
+
+
+def pays(erp: ErpDatabase, code: str, order: str, in_time: int, late: int, amount: str = "100.00") -> None:
+    """Invoices that fell due on 1 August 2025; late ones are paid half a year after that."""
+    for index in range(in_time + late):
+        number = f"{code}-I{index}"
+        erp.invoice(number, order, code, "2025-07-01", "2025-08-01", amount)
+        erp.payment(f"{number}-P", number, code, "2025-08-01" if index < in_time else "2026-02-01", amount)
+
+
+def write_seeds(folder: Path, **seeds: str) -> None:
+    folder.mkdir(parents=True)
+    for name, text in seeds.items():
+        (folder / f"{name}.csv").write_text(text, encoding="utf-8")
+
+
+def published_night(root: Path, profile: str, **sources: Any) -> Iterator[Workspace]:
+    write_profile(root / "profiles", profile, sources=sources)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TIERING_VAR", str(root / "var"))
+        patch.setenv("TIERING_PROFILES", str(root / "profiles"))
+        yield run_night(profile, AS_OF).workspace
+
+
+def tiers(workspace: Workspace, scheme: str) -> dict[str, dict[str, Any]]:
+    """Rows of a scheme by ERP code."""
+    rows = mart_rows(workspace, "select * from fct_customer_tiers where scheme = ?", [scheme])
+    return {row["customer_id"].removeprefix("erp-"): row for row in rows}
+
+
+def indicator_scores(workspace: Workspace, scheme: str, code: str) -> dict[str, dict[str, Any]]:
+    rows = mart_rows(
+        workspace, "select * from fct_indicator_scores where scheme = ? and customer_id = ?", [scheme, f"erp-{code}"]
+    )
+    return {row["indicator"]: row for row in rows}
+
+
+def summary(workspace: Workspace, scheme: str) -> dict[str, dict[str, Any]]:
+    return {
+        row["tier"]: row
+        for row in mart_rows(workspace, "select * from agg_tier_summary where scheme = ? order by tier_rank", [scheme])
+    }
+
+
+# --- 40 customers with a CRM: the criteria table, quadrants, ranks, payment, a user's own schemes -------------
+
+
+@pytest.fixture(scope="module")
+def criteria(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """40 buyers: 2 S, 5 A, 10 B and 23 C of value_potential; some of them are the other examples' customers."""
+    root = tmp_path_factory.mktemp("criteria")
+    erp, crm = ErpDatabase(root / "erp.sqlite"), CrmExport(root / "crm")
+    erp.products(5)
+    # Example 9, one customer per column of the criteria table, and one on the way up.
+    for code, spend, margin, kept, lost, in_time, late, review in (
+        ("STRATEGIC", "10000000.00", "0.15", "96000.00", "4000.00", 20, 0, (10, "0.15", "0.9", "national_key")),
+        ("KEY", "5000000.00", "0.10", "95000.00", "5000.00", 19, 1, (20, "0.10", "0.7", "regional_leader")),
+        ("STANDARD", "1000000.00", "0.05", "85000.00", "15000.00", 9, 1, (50, "0.10", "0.5", "ordinary")),
+        ("POTENTIAL", "999999.99", "0.04", "80000.00", "20000.00", 8, 2, (51, "0.09", "0.4", "non_core")),
+        ("CLIMBER", "7500000.00", "0.10", "80000.00", "20000.00", 20, 0, (10, "0.09", "0.9", "national_key")),
+    ):
+        erp.customer(code)
+        order = buys(erp, code, spend, margin)
+        bought_last_year(erp, code, kept, lost)
+        pays(erp, code, order, in_time, late)
+        rank, growth, match, level = review
+        crm.account(code, industry_rank=rank, industry_growth=growth, demand_match=match, strategic_level=level)
+    # Example 7: more profit beats more revenue, paying on time beats paying more.
+    for code, spend, margin in (
+        ("REVENUE", "6000.00", "0.10"),
+        ("PROFIT", "5000.00", "0.15"),
+        ("LATE", "1000.00", "0.10"),
+        ("PROMPT", "800.00", "0.10"),
+    ):
+        erp.customer(code)
+        order = buys(erp, code, spend, margin)
+        crm.account(code, industry_growth="0.02")
+        if code in ("LATE", "PROMPT"):
+            pays(erp, code, order, int(code == "PROMPT"), int(code == "LATE"), spend)
+    # Example 4: the rest of the 5/12.5/25/57.5 %, at the edges of the cuts.
+    for letter, count, spend, growth in (
+        ("A", 4, "5000000.00", "0.099999"),
+        ("B", 9, "4999999.99", "0.10"),
+        ("C", 18, "4999999.99", "0.099999"),
+    ):
+        for index in range(count):
+            code = f"{letter}{index:02}"
+            erp.customer(code)
+            buys(erp, code, spend, "0.10")
+            crm.account(code, industry_growth=growth)
+    # Known, but never bought: no buyer.
+    erp.customer("NEVER")
+    # Answers for the user's own scheme.
+    crm.survey("STRATEGIC", "CSAT", 5, 5, 4, 4)
+    crm.survey("STRATEGIC", "NPS", 10, 9, 8, 10)
+    crm.survey("KEY", "CSAT", 5, 4, 4, 2)
+    crm.survey("STANDARD", "NPS", 10)
+    crm.write()
+    write_seeds(
+        root / "profiles" / "criteria" / "seeds",
+        schemes="scheme,kind,population,label_en,label_zh,description\n"
+        "service_quality,weighted,repeat_buyers,Service quality,服务质量,what customers say\n"
+        "care,rules,all,Care,关怀,whom to call\n",
+        scheme_dimensions="scheme,dimension,weight,measure,level_by,label_en,label_zh\n"
+        "service_quality,heard,0.75,score,none,Heard,口碑\n"
+        "service_quality,loyal,0.25,score,none,Loyal,忠诚\n"
+        "care,last_order,1,raw,rules,Last order,最近下单\n",
+        scheme_indicators="scheme,dimension,indicator,weight,missing,missing_score\n"
+        "service_quality,heard,csat,0.60,pending,\n"
+        "service_quality,heard,nps,0.40,impute,50\n"
+        "service_quality,loyal,order_frequency,1,pending,\n"
+        "care,last_order,recency_days,1,pending,\n",
+        score_bands="scheme,indicator,lower_bound,upper_bound,lower_included,upper_included,score\n"
+        "service_quality,csat,0.8,,true,false,100\n"
+        "service_quality,csat,,0.8,false,false,50\n"
+        "service_quality,nps,50,,true,false,100\n"
+        "service_quality,nps,,50,false,false,40\n"
+        "service_quality,order_frequency,3,,true,false,90\n"
+        "service_quality,order_frequency,,3,false,false,60\n",
+        tier_bands="scheme,dimension,tier,lower_bound,upper_bound,lower_included,upper_included\n"
+        "service_quality,,happy,80,,true,false\n"
+        "service_quality,,unhappy,,80,false,false\n",
+        rules="scheme,dimension,rule_order,tier,indicator,operator,value\n"
+        "care,last_order,1,invite,recency_days,missing,\n"
+        "care,last_order,2,visit,annual_spend,>=,5000000\n"
+        "care,last_order,2,visit,orders_12m,>=,1\n"
+        "care,last_order,3,remind,recency_days,>,180\n"
+        "care,last_order,4,thank,,always,\n",
+        tiers="scheme,tier,tier_rank,label_en,label_zh,strategy_en,strategy_zh\n"
+        "service_quality,happy,1,Happy,满意,ask for a reference,请求推荐\n"
+        "service_quality,unhappy,2,Unhappy,不满,call back,回访\n"
+        "care,visit,1,Visit,拜访,go there,上门\n"
+        "care,thank,2,Thank,感谢,write,致谢\n"
+        "care,remind,3,Remind,提醒,mail,邮件\n"
+        "care,invite,4,Invite,邀请,mail,邮件\n",
+    )
+    yield from published_night(root, "criteria", erp={"url": erp.url}, crm={"path": str(crm.folder)})
+
+
+@pytest.mark.parametrize(
+    ("code", "score", "tier", "values"),
+    [
+        ("STRATEGIC", 100, "strategic", ("10000000", "0.15", "10", "0.9", "0.04", "1", "national_key")),
+        ("KEY", 82, "key", ("5000000", "0.1", "20", "0.7", "0.05", "0.95", "regional_leader")),
+        ("STANDARD", 67, "standard", ("1000000", "0.05", "50", "0.5", "0.15", "0.9", "ordinary")),
+        ("POTENTIAL", 40, "potential", ("999999.99", "0.04", "51", "0.4", "0.2", "0.8", "non_core")),
+    ],
+)
+def test_example_9_each_column_of_the_criteria_table_scores_itself(
+    criteria: Workspace, code: str, score: int, tier: str, values: tuple[str, ...]
+) -> None:
+    """Every indicator, every dimension and the whole score are the column's; all of it was measured."""
+    scores = indicator_scores(criteria, "account_360", code)
+    names = ("annual_spend", "profit_margin", "industry_rank", "demand_match", "churn_rate", "on_time_payment_rate")
+    numbers = tuple(Decimal(value) for value in values[:-1])
+    assert tuple(scores[name]["raw_value"] for name in names) == numbers
+    assert scores["strategic_level"]["raw_level"] == values[-1]
+    assert {(row["score"], row["status"]) for row in scores.values()} == {(Decimal(score), "measured")}
+    assert {name: row["weight"] for name, row in scores.items()} == {
+        "annual_spend": Decimal("0.24"),
+        "profit_margin": Decimal("0.16"),
+        "industry_rank": Decimal("0.15"),
+        "demand_match": Decimal("0.15"),
+        "churn_rate": Decimal("0.10"),
+        "on_time_payment_rate": Decimal("0.10"),
+        "strategic_level": Decimal("0.10"),
+    }
+    assert sum(row["points"] for row in scores.values()) == Decimal(score)
+    dimensions = mart_rows(
+        criteria,
+        "select dimension, score from fct_dimension_scores where scheme = 'account_360' and customer_id = ?",
+        [f"erp-{code}"],
+    )
+    assert {(row["dimension"], row["score"]) for row in dimensions} == {
+        (name, Decimal(score)) for name in ("value", "potential", "risk", "strategic")
+    }
+    row = tiers(criteria, "account_360")[code]
+    assert (row["score"], row["coverage"], row["effective_tier"]) == (Decimal(score), Decimal(1), tier)
+    assert row["is_high_potential"] == (score >= 82)
+
+
+def test_example_4_quadrants_have_the_exact_shares(criteria: Workspace) -> None:
+    """2, 5, 10 and 23 of 40 customers; a customer at a cut is on its high side."""
+    rows = summary(criteria, "value_potential")
+    assert {tier: (row["customers"], row["customer_share"]) for tier, row in rows.items()} == {
+        "S": (2, Decimal("0.05")),
+        "A": (5, Decimal("0.125")),
+        "B": (10, Decimal("0.25")),
+        "C": (23, Decimal("0.575")),
+    }
+    members = tiers(criteria, "value_potential")
+    expected = {"KEY": "S", "CLIMBER": "A", "A00": "A", "STANDARD": "B", "B00": "B", "C00": "C"}
+    assert {code: members[code]["effective_tier"] for code in expected} == expected
+    assert "NEVER" not in members
+
+
+def test_example_7_more_profit_ranks_above_more_revenue(criteria: Workspace) -> None:
+    """6000 with 600 profit stands right below 5000 with 750 profit."""
+    values = {code: tiers(criteria, "pyramid")[code]["score"] for code in ("REVENUE", "PROFIT")}
+    assert values == {"REVENUE": Decimal(600), "PROFIT": Decimal(750)}
+    with open_warehouse(criteria) as connection:
+        positions = dict(
+            connection.execute(
+                "select customer_id, position from intermediate.int_dimension_ranks where scheme = 'pyramid'"
+            ).fetchall()
+        )
+    assert sorted(positions.values()) == list(range(1, 41))
+    assert positions["erp-REVENUE"] == positions["erp-PROFIT"] + 1
+    # 1/20/50/100 % of 40 customers end at 0.4, 8, 20 and 40; a part of a customer is a customer.
+    counts = {tier: row["customers"] for tier, row in summary(criteria, "pyramid").items()}
+    assert counts == {"vital": 1, "major": 7, "ordinary": 12, "small": 20}
+
+
+def test_example_7_paying_on_time_ranks_above_paying_more(criteria: Workspace) -> None:
+    """800 paid on time is good, 1000 paid half a year late is poor; without invoices there is no verdict."""
+    rows = tiers(criteria, "credit")
+    assert {code: (rows[code]["score"], rows[code]["effective_tier"]) for code in ("PROMPT", "LATE", "PROFIT")} == {
+        "PROMPT": (Decimal(1), "good"),
+        "LATE": (Decimal(0), "poor"),
+        "PROFIT": (None, "pending"),
+    }
+    ranks = {
+        row["tier"]: row["tier_rank"] for row in mart_rows(criteria, "select * from dim_tiers where scheme = 'credit'")
+    }
+    assert ranks["good"] < ranks["poor"]
+
+
+def test_a_weighted_scheme_needs_seeds_only(criteria: Workspace) -> None:
+    """service_quality exists in the profile's seeds alone: two levels of weights, an imputed and a missing value."""
+    rows = tiers(criteria, "service_quality")
+    # 0.75 x (0.6 x 100 + 0.4 x 100) + 0.25 x 90; csat 0.75 and no NPS: 0.75 x (0.6 x 50 + 0.4 x 50) + 0.25 x 90
+    assert (rows["STRATEGIC"]["score"], rows["STRATEGIC"]["effective_tier"]) == (Decimal("97.5"), "happy")
+    assert (rows["KEY"]["score"], rows["KEY"]["effective_tier"]) == (Decimal(60), "unhappy")
+    assert (rows["STANDARD"]["score"], rows["STANDARD"]["effective_tier"]) == (None, "pending")
+    assert (rows["STRATEGIC"]["coverage"], rows["KEY"]["coverage"]) == (Decimal(1), Decimal("0.7"))
+    nps = indicator_scores(criteria, "service_quality", "KEY")["nps"]
+    assert (nps["raw_value"], nps["score"], nps["status"]) == (None, Decimal(50), "imputed")
+    assert set(rows) == {"STRATEGIC", "KEY", "STANDARD", "POTENTIAL", "CLIMBER"}  # who bought more than once
+    assert summary(criteria, "service_quality")["happy"]["strategy_zh"] == "请求推荐"
+
+
+def test_a_rule_scheme_needs_seeds_only(criteria: Workspace) -> None:
+    """The first rule whose conditions all hold; the scheme is for everybody, also who never bought."""
+    rows = tiers(criteria, "care")
+    assert len(rows) == 41
+    expected = {"NEVER": "invite", "KEY": "visit", "B00": "remind", "PROFIT": "remind"}
+    assert {code: rows[code]["effective_tier"] for code in expected} == expected
+    assert {row["effective_tier"] for row in rows.values()} == {"invite", "visit", "remind"}
+
+
+# --- explaining a customer of the published night -----------------------------------------------------------
+
+
+def explained(workspace: Workspace, customer: str, scheme: str | None = None) -> Explanation:
+    folder = current_folder(workspace)
+    assert folder is not None
+    return explain(folder, customer, scheme)
+
+
+def score_with(workspace: Workspace, explanation: Explanation, step: Step, value: Decimal) -> Decimal:
+    """The whole score when one indicator had another value, through the published bands."""
+    (band,) = mart_rows(
+        workspace,
+        "select score from dim_score_bands where scheme = $1 and indicator = $2 "
+        "and (lower_bound is null or lower_bound < $3 or (lower_bound = $3 and lower_included)) "
+        "and (upper_bound is null or upper_bound > $3 or (upper_bound = $3 and upper_included))",
+        [explanation.scheme["scheme"], step.indicator, value],
+    )
+    total = Decimal(0)
+    for row in explanation.scores:
+        total += (band["score"] if row["indicator"] == step.indicator else row["score"]) * row["weight"]
+    return total
+
+
+def test_explain_names_the_next_tier_and_steps_that_suffice(criteria: Workspace) -> None:
+    """CLIMBER lacks 3.2 points to strategic; spend or churn alone would bring it there, and just so."""
+    explanation = explained(criteria, "CLIMBER", "account_360")
+    # 82 for spend and margin, 40 for churn: 100 - 18 x 0.24 - 18 x 0.16 - 60 x 0.10
+    assert explanation.tier["score"] == Decimal("86.8") == sum(row["points"] for row in explanation.scores)
+    assert (explanation.tier["effective_tier"], explanation.tier["label_zh"]) == ("key", "重点级")
+    assert (explanation.next_tier, explanation.missing_points) == ("strategic", Decimal("3.2"))
+    assert [(step.indicator, step.needed, step.included, step.points_gained) for step in explanation.steps] == [
+        ("annual_spend", Decimal(10_000_000), True, Decimal("4.32")),
+        ("churn_rate", Decimal("0.10"), False, Decimal("4.2")),
+    ]
+    unit = Decimal("0.000001")
+    for step in explanation.steps:
+        direction = 1 if step.needed > step.raw_value else -1
+        enough = step.needed if step.included else step.needed + direction * unit
+        assert score_with(criteria, explanation, step, enough) >= 90
+        assert score_with(criteria, explanation, step, enough - direction * unit) < 90
+    assert [step.relative for step in explanation.steps] == sorted(step.relative for step in explanation.steps)
+
+
+def test_explain_shows_the_assessment_table(criteria: Workspace) -> None:
+    console = Console(width=160, file=io.StringIO(), record=True)
+    console.print(render_assessment(explained(criteria, "CLIMBER", "account_360")))
+    text = console.export_text()
+    assert "next tier 上一级: strategic, 3.2 points missing" in text
+    assert "annual_spend from 7,500,000 to 10,000,000 (33%) brings 4.32" in text
+    assert "churn_rate from 0.2 to below 0.1 (50%) brings 4.2" in text
+
+
+def test_explain_says_when_no_single_step_suffices_or_none_is_needed(criteria: Workspace) -> None:
+    """KEY lacks 8 points, more than any indicator brings; above strategic there is nothing."""
+    key = explained(criteria, "erp-KEY", "account_360")
+    assert (key.next_tier, key.missing_points, key.steps) == ("strategic", Decimal(8), [])
+    top = explained(criteria, "STRATEGIC", "account_360")
+    assert (top.next_tier, top.missing_points, top.steps) == (None, None, [])
+
+
+def test_explain_takes_any_sources_id_and_the_headline_scheme(criteria: Workspace) -> None:
+    explanation = explained(criteria, "A-KEY")
+    assert explanation.customer["customer_id"] == "erp-KEY"
+    assert explanation.scheme["scheme"] == "account_value"
+    assert sum(row["points"] for row in explanation.scores) == explanation.tier["score"]
+    assert [(row["to_tier"], row["direction"]) for row in explanation.history] == [
+        (explanation.tier["effective_tier"], "entered")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("customer", "scheme", "problem", "next_step"),
+    [
+        ("NOBODY", None, "there is no customer 'NOBODY' in the published night", "dim_customers"),
+        ("KEY", "account_350", "there is no scheme 'account_350' in the published night", "account_360, account_value"),
+        (
+            "NEVER",
+            "account_360",
+            "customer erp-NEVER is not in the population of scheme account_360 (buyers)",
+            "--scheme",
+        ),
+    ],
+)
+def test_explain_names_what_is_not_there(
+    criteria: Workspace, customer: str, scheme: str | None, problem: str, next_step: str
+) -> None:
+    with pytest.raises(TieringError) as caught:
+        explained(criteria, customer, scheme)
+    assert caught.value.problem == problem
+    assert next_step in caught.value.next_step
+
+
+# --- 100 small customers of an ERP alone: summary table, long tail, missing values ---------------------------
+
+# Summary table: tier -> (margin, spend of each customer); 2/5/20/13 of 40 customers, spend 40/30/25/5 %.
+SUMMARY_TIERS: dict[str, tuple[str, list[int]]] = {
+    "first": ("0.18", [1000] * 2),
+    "second": ("0.12", [300] * 5),
+    "third": ("0.08", [62, 63] * 9 + [62, 63]),
+    "fourth": ("0.03", [20] * 11 + [15] * 2),
+}
+# The other 60: 11 that belong to the 18 largest, and 49 of the long tail.
+OTHERS = [400] * 10 + [500] + [10] * 48 + [20]
+
+
+@pytest.fixture(scope="module")
+def tail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """100 buyers that spend 10 000; 40 of them bought before, and only these are in the profile's spend_abc."""
+    root = tmp_path_factory.mktemp("tail")
+    erp = ErpDatabase(root / "erp.sqlite")
+    erp.products(2)
+    for tier, (margin, spends) in SUMMARY_TIERS.items():
+        for index, spend in enumerate(spends):
+            code = f"{tier}-{index:02}"
+            erp.customer(code)
+            buys(erp, code, "50.00", "0.10", LONG_AGO)
+            buys(erp, code, f"{spend}.00", margin)
+    for index, spend in enumerate(OTHERS):
+        erp.customer(f"other-{index:02}")
+        if index == 1:  # nobody entered what its goods cost
+            erp.order(f"other-{index:02}-1", f"other-{index:02}", THIS_YEAR, [("P1", f"{spend}.00", None)])
+            continue
+        order = buys(erp, f"other-{index:02}", f"{spend}.00", "0.10")
+        if index == 0:
+            pays(erp, f"other-{index:02}", order, 19, 1)
+    write_seeds(
+        root / "profiles" / "tail" / "seeds",
+        schemes="scheme,kind,population,label_en,label_zh,description\n"
+        "spend_abc,bands,repeat_buyers,Spend,消费,bands of a smaller company\n"
+        "loyal_spend,quadrant,buyers,Loyal spend,忠诚消费,spend by rank against orders by rules\n"
+        "gated,weighted,buyers,Gated,设限,spend capped by margin\n",
+        scheme_dimensions="scheme,dimension,weight,measure,level_by,label_en,label_zh\n"
+        "loyal_spend,spend,0.5,raw,rank,Spend,消费\n"
+        "loyal_spend,orders,0.5,raw,rules,Orders,下单\n"
+        "gated,spend,1,score,none,Spend,消费\n",
+        scheme_indicators="scheme,dimension,indicator,weight,missing,missing_score\n"
+        "loyal_spend,spend,annual_spend,1,pending,\n"
+        "loyal_spend,orders,order_frequency,1,pending,\n"
+        "gated,spend,annual_spend,1,pending,\n",
+        score_bands="scheme,indicator,lower_bound,upper_bound,lower_included,upper_included,score\n"
+        "gated,annual_spend,400,,true,false,90\n"
+        "gated,annual_spend,,400,false,false,40\n",
+        gates="scheme,tier,indicator,lower_bound,cap_tier\n"
+        "gated,gold,profit_margin,0.15,silver\n"
+        "gated,gold,order_frequency,2,bronze\n",
+        quadrants="scheme,first_dimension,first_level,second_dimension,second_level,tier\n"
+        "loyal_spend,spend,upper,orders,back,keep\n"
+        "loyal_spend,spend,lower,orders,back,grow\n",
+        ranks="scheme,dimension,tier,cumulative_share\nloyal_spend,spend,upper,0.18\nloyal_spend,spend,lower,1\n",
+        rules="scheme,dimension,rule_order,tier,indicator,operator,value\n"
+        "loyal_spend,orders,1,back,order_frequency,>=,2\n",
+        tier_bands="scheme,dimension,tier,lower_bound,upper_bound,lower_included,upper_included\n"
+        "spend_abc,spend,first,1000,,true,false\n"
+        "spend_abc,spend,second,300,1000,true,false\n"
+        "spend_abc,spend,third,60,300,true,false\n"
+        "spend_abc,spend,fourth,,60,false,false\n"
+        "gated,,gold,80,,true,false\n"
+        "gated,,silver,60,80,true,false\n"
+        "gated,,bronze,,60,false,false\n",
+        tiers="scheme,tier,tier_rank,label_en,label_zh,strategy_en,strategy_zh\n"
+        "loyal_spend,keep,1,Keep,保持,call,致电\n"
+        "loyal_spend,grow,2,Grow,培育,mail,邮件\n"
+        "gated,gold,1,Gold,金,call,致电\n"
+        "gated,silver,2,Silver,银,mail,邮件\n"
+        "gated,bronze,3,Bronze,铜,mail,邮件\n"
+        + "".join(f"spend_abc,{tier},{rank},T,级,care,维护\n" for rank, tier in enumerate(SUMMARY_TIERS, start=1)),
+    )
+    yield from published_night(root, "tail", erp={"url": erp.url})
+
+
+def test_example_3_the_summary_table_adds_up(tail: Workspace) -> None:
+    """20/50/200/130 of 400 as 2/5/20/13 of 40: shares are exact, the margin over all is 12.95 %."""
+    rows = summary(tail, "spend_abc")
+    facts = ("customers", "customer_share", "spend_share", "average_margin")
+    assert {tier: tuple(row[fact] for fact in facts) for tier, row in rows.items()} == {
+        "first": (2, Decimal("0.05"), Decimal("0.4"), Decimal("0.18")),
+        "second": (5, Decimal("0.125"), Decimal("0.3"), Decimal("0.12")),
+        "third": (20, Decimal("0.5"), Decimal("0.25"), Decimal("0.08")),
+        "fourth": (13, Decimal("0.325"), Decimal("0.05"), Decimal("0.03")),
+    }
+    (total,) = mart_rows(
+        tail,
+        "select sum(customers) customers, sum(annual_spend) spend, sum(annual_spend * average_margin) profit "
+        "from agg_tier_summary where scheme = 'spend_abc'",
+    )
+    assert (total["customers"], total["spend"]) == (40, Decimal(5000))
+    assert total["profit"] / total["spend"] == Decimal("0.1295")
+
+
+def test_example_6_the_top_18_percent_hold_80_percent(tail: Workspace) -> None:
+    """18 of 100 customers hold 8000 of 10 000; the long tail of 82 holds the other 2000."""
+    (row,) = mart_rows(tail, "select * from agg_spend_concentration where top_share = 0.18")
+    assert (row["top_customers"], row["top_spend"], row["spend_share"]) == (18, Decimal(8000), Decimal("0.8"))
+    assert (row["tail_customers"], row["tail_spend"]) == (82, Decimal(2000))
+    shares = mart_rows(tail, "select top_share, top_customers from agg_spend_concentration order by top_share")
+    assert [row["top_customers"] for row in shares] == [1, 5, 10, 18, 20, 50]
+
+
+def test_a_customer_without_strategic_review_is_scored_on_what_is_known(tail: Workspace) -> None:
+    """Spend (40), margin (82) and payment (82) carry 0.5 of the weight, and share that of the rest."""
+    row = tiers(tail, "account_360")["other-00"]
+    # (40 x 0.24 + 82 x 0.16 + 82 x 0.10) / 0.5
+    assert (row["score"], row["coverage"], row["effective_tier"]) == (Decimal("61.84"), Decimal("0.5"), "standard")
+    scores = indicator_scores(tail, "account_360", "other-00")
+    assert {name: (line["status"], line["points"]) for name, line in scores.items()} == {
+        "annual_spend": ("measured", Decimal("19.2")),
+        "profit_margin": ("measured", Decimal("26.24")),
+        "on_time_payment_rate": ("measured", Decimal("16.4")),
+        "churn_rate": ("left_out", None),
+        "industry_rank": ("left_out", None),
+        "demand_match": ("left_out", None),
+        "strategic_level": ("left_out", None),
+    }
+
+
+def test_points_add_up_however_the_weights_are_shared(tail: Workspace) -> None:
+    """No customer has a review; for each that is scored the points are the score, to the last decimal."""
+    rows = mart_rows(
+        tail,
+        "select t.customer_id, t.scheme, t.score, t.coverage, sum(s.points) points from fct_customer_tiers t "
+        "join fct_indicator_scores s using (customer_id, scheme) "
+        "where t.scheme in ('account_360', 'account_value') group by all",
+    )
+    assert len(rows) == 200
+    scored = [row for row in rows if row["score"] is not None]
+    assert len(scored) == 198  # one customer's margin is unknown, in both schemes
+    assert [row for row in scored if row["points"] != row["score"]] == []
+    assert {row["coverage"] for row in scored if row["scheme"] == "account_360"} == {Decimal("0.4"), Decimal("0.5")}
+
+
+def test_a_quadrant_needs_both_dimensions(tail: Workspace) -> None:
+    """Our strength is known, the attractiveness of a customer nobody reviewed is not: no quadrant, no score."""
+    strength = mart_rows(tail, "select * from fct_dimension_scores where scheme = 'kaism' and dimension = 'strength'")
+    assert len(strength) == 100
+    assert all(row["score"] is not None and row["level"] is not None for row in strength)
+    assert {(row["score"], row["effective_tier"]) for row in tiers(tail, "kaism").values()} == {(None, "pending")}
+
+
+def test_a_customer_without_margin_is_pending_and_keeps_its_place_in_the_spend(tail: Workspace) -> None:
+    """An unknown cost is no margin of 100 %: the customer cannot be scored, and says which value is missing."""
+    row = tiers(tail, "account_360")["other-01"]
+    assert (row["score"], row["computed_tier"], row["effective_tier"]) == (None, "pending", "pending")
+    scores = indicator_scores(tail, "account_360", "other-01")
+    assert {name for name, line in scores.items() if line["status"] == "pending"} == {"profit_margin"}
+    assert scores["annual_spend"]["raw_value"] == Decimal(400)
+    assert summary(tail, "account_360")["pending"]["customers"] == 1
+    folder = current_folder(tail)
+    assert folder is not None
+    explanation = explain(folder, "other-01", "account_360")
+    assert (explanation.next_tier, explanation.missing_points, explanation.steps) == (None, None, [])
+
+
+def test_a_quadrant_of_ranks_and_rules_needs_seeds_only(tail: Workspace) -> None:
+    """Levels of a quadrant may come by rank and by rules; whom no rule meets has no quadrant and no score."""
+    rows = tiers(tail, "loyal_spend")
+    counts = {tier: row["customers"] for tier, row in summary(tail, "loyal_spend").items()}
+    assert counts == {"keep": 7, "grow": 33, "pending": 60}
+    assert (rows["second-00"]["effective_tier"], rows["third-00"]["effective_tier"]) == ("keep", "grow")
+    assert (rows["other-00"]["score"], rows["other-00"]["effective_tier"]) == (None, "pending")
+
+
+def test_the_lowest_of_several_caps_holds(tail: Workspace) -> None:
+    """Gold by score: with margin and orders it stays gold; without orders bronze, whatever the margin."""
+    rows = tiers(tail, "gated")
+    expected = {"first-00": "gold", "other-00": "bronze", "other-01": "bronze", "second-00": "bronze"}
+    assert {code: rows[code]["effective_tier"] for code in expected} == expected
+    assert rows["other-00"]["score"] == Decimal(90)  # the score stays, the tier is capped
+    assert rows["second-00"]["score"] == Decimal(40)

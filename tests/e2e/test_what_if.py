@@ -1,0 +1,126 @@
+"""What-if on a published night: other rules, other tiers, nothing touched."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from customer_tiering.errors import RulesError, TieringError
+from customer_tiering.profile import Profile, load_profile
+from customer_tiering.publish.snapshot import checksums, current_folder
+from customer_tiering.report.comparison import write_movers
+from customer_tiering.sample import generate_company
+from customer_tiering.scoring.what_if import Mover, WhatIf, _reweighted, what_if
+from customer_tiering.warehouse.rules import Row
+from nights import mart_rows, run_night
+
+NIGHT = date(2026, 3, 30)
+
+
+@pytest.fixture(scope="module")
+def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Profile]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TIERING_VAR", str(tmp_path_factory.mktemp("what_if")))
+        profile = load_profile("sample")
+        generate_company(profile.workspace.root / "source", customers=80, years=2)
+        run_night("sample", NIGHT)
+        yield profile
+
+
+def fingerprint(profile: Profile) -> tuple[str, dict[str, str]]:
+    folder = current_folder(profile.workspace)
+    assert folder is not None
+    return hashlib.sha256(profile.workspace.warehouse.read_bytes()).hexdigest(), checksums(folder)
+
+
+@pytest.mark.slow
+def test_the_same_rules_move_nobody(company: Profile) -> None:
+    (weight,) = mart_rows(
+        company.workspace,
+        "select distinct weight_in_dimension as weight from fct_indicator_scores "
+        "where scheme = 'account_value' and indicator = 'annual_spend'",
+    )
+    result = what_if(company, None, [f"weights.account_value.annual_spend={weight['weight']}"], None)
+    assert (result.scheme, result.as_of_date, result.movers) == ("account_value", str(NIGHT), [])
+    assert all(shift.before == shift.after for shift in result.shifts)
+
+
+@pytest.mark.slow
+def test_other_bands_move_customers_and_touch_nothing(company: Profile, tmp_path: Path) -> None:
+    """With the edge of strategic at 0 every scored customer is strategic; warehouse and snapshot stay."""
+    (tmp_path / "tier_bands.csv").write_text(
+        "scheme,dimension,tier,lower_bound,upper_bound,lower_included,upper_included\n"
+        "account_value,,strategic,0,,true,false\naccount_value,,potential,,0,false,false\n",
+        encoding="utf-8",
+    )
+    before = fingerprint(company)
+    result = what_if(company, "account_value", [], tmp_path)
+    assert fingerprint(company) == before
+    published = {
+        row["tier"]: row["customers"]
+        for row in mart_rows(
+            company.workspace,
+            "select effective_tier as tier, count(*) as customers from fct_customer_tiers "
+            "where scheme = 'account_value' group by 1",
+        )
+    }
+    scored = sum(count for tier, count in published.items() if tier != "pending")
+    assert {shift.tier: shift.before for shift in result.shifts if shift.before} == published
+    pending = {tier: count for tier, count in published.items() if tier == "pending"}
+    assert {shift.tier: shift.after for shift in result.shifts if shift.after} == {"strategic": scored} | pending
+    assert len(result.movers) == scored - published.get("strategic", 0) > 10
+    assert {mover.direction for mover in result.movers} == {"up"}
+    spends = [mover.annual_spend or Decimal(0) for mover in result.movers]
+    assert spends == sorted(spends, reverse=True)
+
+
+@pytest.mark.slow
+def test_rules_that_contradict_themselves_and_unknown_names_are_refused(company: Profile, tmp_path: Path) -> None:
+    (tmp_path / "tier_bands.csv").write_text(
+        "scheme,dimension,tier,lower_bound,upper_bound,lower_included,upper_included\n"
+        "account_value,,strategic,50,,true,false\naccount_value,,potential,,40,false,false\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(RulesError, match="gap between 40 and 50"):
+        what_if(company, None, [], tmp_path)
+    with pytest.raises(RulesError, match="spend_window is 'forever'"):
+        what_if(company, None, ["settings.spend_window=forever"], None)
+    for wrong, message in (
+        ("weights.account_value.nps=0.5", "no single indicator"),
+        ("weights.account_value.annual_spend=2", "leaves nothing"),
+        ("settings.moon=full", "no setting 'moon'"),
+        ("bands=5", "not understood"),
+    ):
+        with pytest.raises(TieringError, match=message):
+            what_if(company, None, [wrong], None)
+
+
+@given(
+    st.lists(st.integers(1, 1000), min_size=2, max_size=8),
+    st.decimals("0.000001", "0.9", places=6, allow_nan=False),
+)
+def test_reweighted_dimensions_sum_to_exactly_one(parts: list[int], weight: Decimal) -> None:
+    rows = [
+        Row({"scheme": "s", "dimension": "d", "indicator": f"i{n}", "weight": str(part)}, Path("x.csv"), n)
+        for n, part in enumerate(parts)
+    ]
+    changed = _reweighted(rows, "s", "i0", str(weight))
+    assert sum(Decimal(row["weight"]) for row in changed) == 1
+    assert Decimal(changed[0]["weight"]) == weight
+
+
+def test_movers_are_written_safe_from_formulas(tmp_path: Path) -> None:
+    mover = Mover("erp-1", "=cmd|' /C calc'!A0", "key", "strategic", "up", Decimal("1.5"), "annual_spend +1.00")
+    write_movers(WhatIf("s", str(NIGHT), [], [mover]), tmp_path / "movers.csv")
+    with (tmp_path / "movers.csv").open(encoding="utf-8-sig", newline="") as stream:
+        (row,) = csv.DictReader(stream)
+    assert row["customer_name"].startswith("'=")
+    assert (row["customer_id"], row["annual_spend"]) == ("erp-1", "1.5")
