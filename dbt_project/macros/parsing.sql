@@ -1,4 +1,7 @@
-{#- Text of a source to typed values; what cannot be read is null (the gate has already kept such rows out). -#}
+{#-
+    Text of a source to typed values, as the gate's rules read it (a test compares the two); what cannot be read is
+    null, and the gate has already kept such rows out. Times are wall-clock times of the source: a zone is not applied.
+-#}
 
 {% macro parse_timestamp(column) -%}
     {{ return(adapter.dispatch('parse_timestamp', 'customer_tiering')(column)) }}
@@ -6,8 +9,8 @@
 
 {% macro default__parse_timestamp(column) -%}
     coalesce(
-        try_cast({{ column }} as timestamp),
-        try_strptime({{ column }}, ['%Y/%m/%d', '%Y%m%d', '%Y/%m/%d %H:%M:%S', '%Y.%m.%d'])
+        try_cast(regexp_extract(trim({{ column }}), '^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2})?)?') as timestamp),
+        try_strptime(trim({{ column }}), ['%Y/%m/%d', '%Y%m%d', '%Y.%m.%d', '%Y/%m/%d %H:%M:%S'])
     )
 {%- endmacro %}
 

@@ -78,8 +78,11 @@ class Workspace:
 
     def make(self) -> None:
         """Create the folders that a night writes into."""
-        for folder in (self.landing, self.warehouse.parent, self.published, self.ledger, self.reports):
-            folder.mkdir(parents=True, exist_ok=True)
+        self.root.mkdir(parents=True, exist_ok=True)
+        for private in (self.landing, self.warehouse.parent, self.ledger):
+            private.mkdir(exist_ok=True, mode=0o700)  # they hold what is masked elsewhere
+        for shared in (self.published, self.reports):
+            shared.mkdir(exist_ok=True)
 
     def run_folder(self, run_id: str) -> Path:
         return self.reports / run_id

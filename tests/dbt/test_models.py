@@ -75,3 +75,45 @@ def test_no_source_is_named_downstream_of_staging() -> None:
                 line for line in path.read_text(encoding="utf-8").splitlines() if not line.strip().startswith("--")
             )
             assert not names.search(code), path.name
+
+
+TEXTS = [
+    "2026-03-31",
+    " 2026-03-31 ",
+    "2026-03-31 08:15",
+    "2026-03-31T08:15Z",
+    "2026-03-31 08:15:30,123",
+    "2026-03-31 08:15:30.5",
+    "2026-03-31 08:15:30 +08:00",
+    "2026/3/5",
+    "2026/03/31 10:00:00",
+    "20260331",
+    "2026.03.31",
+    "2026-13-45",
+    "31-03-2026",
+    "N/A",
+    "",
+]
+
+
+def test_the_gate_and_the_models_read_the_same_dates() -> None:
+    """What a date rule lets through, the models can read, and the other way round."""
+    import duckdb
+
+    from customer_tiering.quality.expectations import sql
+
+    macros = (project_root() / "dbt_project" / "macros" / "parsing.sql").read_text(encoding="utf-8")
+    body = macros.split("macro default__parse_timestamp(column) -%}")[1].split("{%- endmacro")[0]
+    formats = ["%Y/%m/%d", "%Y%m%d", "%Y.%m.%d", "%Y/%m/%d %H:%M:%S"]
+    for name in ("erp/orders", "crm/accounts", "ticketing/tickets"):
+        suite = yaml.safe_load((project_root() / "expectations" / f"{name}.yml").read_text(encoding="utf-8"))
+        rules = [rule for rule in suite["expectations"] if rule["type"] == "expect_column_values_to_be_date"]
+        assert rules and all(rule["kwargs"]["formats"] == formats for rule in rules)
+    with duckdb.connect() as connection:
+        connection.execute("create table t as select unnest(?) as value", [TEXTS])
+        rows = connection.execute(
+            f"select value, {sql.timestamp('trim(value)', formats)}::date, "
+            f"({body.replace('{{ column }}', 'value')})::date from t"
+        ).fetchall()
+    assert {value: read for value, _, read in rows} == {value: judged for value, judged, _ in rows}
+    assert sum(read is not None for _, _, read in rows) == 11

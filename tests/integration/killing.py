@@ -309,8 +309,8 @@ def _while_reading_second_table() -> None:
     original = sql.table_resource
     second = get_source("erp").entities[1].name
 
-    def resource(entity: Any, url: str) -> Any:
-        made = original(entity, url)
+    def resource(entity: Any, url: str, bound: str) -> Any:
+        made = original(entity, url, bound)
         return made.add_map(lambda _rows: die()) if entity.name == second else made
 
     sql.table_resource = resource
@@ -344,8 +344,8 @@ def _wait_at_third_table() -> None:
             time.sleep(0.02)
         return rows
 
-    def resource(entity: Any, url: str) -> Any:
-        made = original(entity, url)
+    def resource(entity: Any, url: str, bound: str) -> Any:
+        made = original(entity, url, bound)
         return made.add_map(wait_for_test) if entity.name == third else made
 
     sql.table_resource = resource

@@ -290,6 +290,7 @@ class Shop:
             SHOP,
             landing=self.landing,
             as_of=as_of,
+            currency="CNY",
             results_dir=self.root / "results",
             run_time=datetime(2024, 1, 1, tzinfo=UTC),
         ).run()

@@ -165,6 +165,20 @@ def test_the_same_run_published_again_shows_its_new_marts_and_leaves_the_open_fo
     assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == before
 
 
+@pytest.mark.parametrize("left", ["nothing", "a folder"])
+def test_a_lost_pointer_is_an_error_and_no_first_night(
+    warehouse: duckdb.DuckDBPyConnection, workspace: Workspace, left: str
+) -> None:
+    """Tier history would begin anew, and the order guard would be off."""
+    folder = publish(warehouse, workspace, night("2024-01-01"), keep=3)
+    (workspace.published / "current").unlink()
+    if left == "a folder":
+        (workspace.published / "current").mkdir()
+    with pytest.raises(PublishError, match="is no pointer any more") as caught:
+        current_folder(workspace)
+    assert folder.name in caught.value.next_step
+
+
 def test_a_run_killed_between_folder_and_pointer_is_published_by_its_next_try(
     warehouse: duckdb.DuckDBPyConnection, workspace: Workspace
 ) -> None:

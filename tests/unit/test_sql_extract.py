@@ -217,6 +217,20 @@ def test_an_updated_row_is_landed_as_a_new_version(shop: Shop) -> None:
     ]
 
 
+def test_an_update_time_of_the_future_is_reported_and_hides_no_other_row(shop: Shop) -> None:
+    """A cursor that followed a mistyped year would never read the rows of the days between."""
+    shop.add(("A1", 1, "2024-01-01"), ("A2", 1, "2099-01-01"))
+    first = shop.extract()
+    assert first.rows == {"orders": 1}
+    assert "1 rows lie past" in first.warnings[0]
+    shop.add(("A3", 1, "2024-01-02"))
+    assert shop.extract().rows == {"orders": 1}
+    shop.sql("update orders set updated_at = '2024-01-03' where order_no = 'A2'")
+    last = shop.extract()
+    assert (last.rows, last.warnings) == ({"orders": 1}, [])
+    assert {row[0] for row in shop.landed_values()} == {"A1", "A2", "A3"}
+
+
 def test_rows_without_a_cursor_value_are_landed(shop: Shop) -> None:
     shop.add(("A1", 1, "2024-01-01"), ("A2", 1, None))
     assert shop.extract().rows == {"orders": 2}

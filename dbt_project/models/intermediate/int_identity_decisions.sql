@@ -1,21 +1,22 @@
 {{ config(materialized='incremental', full_refresh=false, incremental_strategy='append') }}
--- Which customer a source's id belongs to: append-only decisions, so that an id never changes hands.
--- Records are one customer when one carries the other's id (the crosswalk). A customer is named after the key
--- that was seen first; when two known customers turn out to be one, the one decided earlier keeps its id and
--- the other's keys get a new decision.
+-- Which customer a source's id belongs to: append-only decisions, one row whenever it changes.
+-- A record that carries another record's id (the crosswalk) belongs to that record's customer, any other record to
+-- its own; a customer is named after its record. So a link that is corrected moves only the record that carries it,
+-- and an id never changes hands.
 with records as (
 
     select * from {{ ref('int_customer_records') }}
 
 ),
 
-rooted as (
+decided as (
 
     select
         records.source,
         records.source_customer_id,
-        coalesce(linked.source, records.source) as root_source,
-        coalesce(linked.source_customer_id, records.source_customer_id) as root_customer_id
+        coalesce(linked.source || '-' || linked.source_customer_id, records.source || '-' || records.source_customer_id)
+            as customer_id,
+        case when linked.source is null then 'own_id' else 'crosswalk' end as method
     from records
     left join records as linked
         on
@@ -30,14 +31,12 @@ known as (
     select
         source,
         source_customer_id,
-        customer_id,
-        decided_on
+        customer_id
     from (
         select
             source,
             source_customer_id,
             customer_id,
-            decided_on,
             row_number() over (
                 partition by source, source_customer_id
                 order by decision_number desc
@@ -49,36 +48,9 @@ known as (
     select
         cast(null as varchar) as source,
         cast(null as varchar) as source_customer_id,
-        cast(null as varchar) as customer_id,
-        cast(null as date) as decided_on
+        cast(null as varchar) as customer_id
     where 1 = 0
     {%- endif %}
-
-),
-
-candidates as (
-
-    select
-        rooted.source,
-        rooted.source_customer_id,
-        known.customer_id as known_customer_id,
-        first_value(coalesce(known.customer_id, rooted.root_source || '-' || rooted.root_customer_id)) over (
-            partition by rooted.root_source, rooted.root_customer_id
-            order by
-                case when known.customer_id is null then 1 else 0 end,
-                known.decided_on,
-                case
-                    when rooted.source = rooted.root_source and rooted.source_customer_id = rooted.root_customer_id
-                        then 0
-                    else 1
-                end,
-                known.customer_id
-        ) as customer_id
-    from rooted
-    left join known
-        on
-            rooted.source = known.source
-            and rooted.source_customer_id = known.source_customer_id
 
 ),
 
@@ -92,22 +64,26 @@ last_number as (
 
 ),
 
-as_of as (
+in_force as (
 
-    select max(as_of_date) as as_of_date from {{ ref('int_as_of_dates') }}
+    select as_of_date from {{ ref('int_rules_in_force') }}
 
 )
 
 select
     last_number.decision_number
-    + row_number() over (order by candidates.source, candidates.source_customer_id) as decision_number,
-    candidates.source,
-    candidates.source_customer_id,
-    candidates.customer_id,
-    candidates.known_customer_id as previous_customer_id,
-    'crosswalk' as method,
-    as_of.as_of_date as decided_on
-from candidates
+    + row_number() over (order by decided.source, decided.source_customer_id) as decision_number,
+    decided.source,
+    decided.source_customer_id,
+    decided.customer_id,
+    known.customer_id as previous_customer_id,
+    decided.method,
+    in_force.as_of_date as decided_on
+from decided
+left join known
+    on
+        decided.source = known.source
+        and decided.source_customer_id = known.source_customer_id
 cross join last_number
-cross join as_of
-where candidates.known_customer_id is null or candidates.known_customer_id <> candidates.customer_id
+cross join in_force
+where known.customer_id is null or known.customer_id <> decided.customer_id

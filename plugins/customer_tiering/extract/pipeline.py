@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ class ExtractionResult:
     load_ids: list[str]
     rows: dict[str, int]
     recovered: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 def is_database(location: str) -> bool:
@@ -61,7 +62,14 @@ def _extract_source(source: Source, location: str, landing: Path, state: Path, a
         from customer_tiering.extract import sql
 
         sql.check_tables(source, location)
+        bound = _cursor_bound(as_of)
+        warnings = [
+            f"source {source.name}, entity {entity}: {count} rows lie past {bound} and are not read; "
+            "their update time must be a mistake"
+            for entity, count in sql.rows_of_the_future(source, location, bound).items()
+        ]
     else:
+        warnings = []
         _check_files(source, Path(location), as_of)
 
     pipeline = dlt.pipeline(
@@ -87,7 +95,7 @@ def _extract_source(source: Source, location: str, landing: Path, state: Path, a
     new = [load.load_id for load in after if load.load_id not in before]
     rows = _count_rows(source, landing, new)
     _refuse_never_filled(source, landing)
-    return ExtractionResult(source.name, new, rows, sorted(recovered))
+    return ExtractionResult(source.name, new, rows, sorted(recovered), warnings)
 
 
 @contextmanager
@@ -116,6 +124,11 @@ def _drain(pipeline: Any) -> None:
         pipeline.load()
 
 
+def _cursor_bound(as_of: date) -> str:
+    """A cursor value that no row can rightly have yet: two days past the later of the night and today."""
+    return (max(as_of, datetime.now(UTC).date()) + timedelta(days=2)).isoformat()
+
+
 def _dlt_source(source: Source, location: str, as_of: date) -> Any:
     import dlt
 
@@ -125,7 +138,7 @@ def _dlt_source(source: Source, location: str, as_of: date) -> Any:
             if is_database(location):
                 from customer_tiering.extract.sql import table_resource
 
-                yield table_resource(entity, location)
+                yield table_resource(entity, location, _cursor_bound(as_of))
             else:
                 yield _file_resource(source, entity, Path(location), as_of)
 

@@ -65,8 +65,24 @@ def check_tables(source: Source, url: str) -> None:
         engine.dispose()
 
 
-def table_resource(entity: Entity, url: str) -> Any:
-    """A dlt resource of the table's rows whose cursor is at or past the last one landed, as text."""
+def rows_of_the_future(source: Source, url: str, bound: str) -> dict[str, int]:
+    """Rows per entity whose cursor lies at or past ``bound``. They are not read: the cursor would move past every
+    row of the days between, which then would never be read."""
+    engine = sa.create_engine(url)
+    counts = {}
+    try:
+        with engine.connect() as connection:
+            for entity in source.entities:
+                cursor = sa.cast(sa.column(entity.header(entity.cursor or "")), sa.Text)
+                query = sa.select(sa.func.count()).select_from(sa.table(entity.table or "")).where(cursor >= bound)
+                counts[entity.name] = int(connection.execute(query).scalar_one())
+    finally:
+        engine.dispose()
+    return {name: count for name, count in counts.items() if count}
+
+
+def table_resource(entity: Entity, url: str, bound: str) -> Any:
+    """A dlt resource of the table's rows from the last cursor landed up to ``bound`` (excluded), as text."""
 
     if entity.table is None or entity.cursor is None:
         raise ValueError(f"entity {entity.name} is not declared as a table with a cursor")
@@ -76,9 +92,10 @@ def table_resource(entity: Entity, url: str) -> Any:
             column.type = sa.Text()
 
     def select_text(query: Any, table: sa.Table) -> Any:
+        cursor = table.c[entity.header(entity.cursor or "")]
         return query.with_only_columns(
             *(sa.cast(table.c[entity.header(name)], sa.Text).label(name) for name in entity.columns)
-        )
+        ).where(sa.or_(cursor.is_(None), cursor < bound))
 
     counter = 0
 

@@ -24,7 +24,7 @@ from customer_tiering.nightly.journal import JOURNAL, read_journal
 from customer_tiering.nightly.sources import prepare_sources
 from customer_tiering.profile import Profile
 from customer_tiering.publish.snapshot import check_order
-from customer_tiering.report.summary import SUMMARY, render
+from customer_tiering.report.summary import SUMMARY, print_summary
 from customer_tiering.warehouse.rules import load_rules
 
 _POLL_SECONDS = 0.2
@@ -55,7 +55,14 @@ def run_night(profile: Profile, as_of: date | None, console: Console) -> int:
                 stdin=subprocess.DEVNULL,
                 pass_fds=(descriptor,),
             )
-            folder = _follow(process, workspace.reports, as_of, started, console)
+            try:
+                folder = _follow(process, workspace.reports, as_of, started, console)
+            except KeyboardInterrupt:
+                console.print("stopping …")
+                process.terminate()
+                process.wait()
+                console.print("Stopped. What was published stays; the same command goes on where this run stopped.")
+                return 130
     return _conclude(process.returncode, folder, log, console)
 
 
@@ -124,7 +131,7 @@ def _conclude(exit_code: int, folder: Path | None, log: Path, console: Console) 
             console.print(f"[red bold]the night did not finish[/] (Airflow's exit code {exit_code}); see {log}")
         console.print(f"Nothing half-done is published. Log: {log}", highlight=False)
         return 1
-    console.print(render(json.loads((folder / SUMMARY).read_text(encoding="utf-8"))))
+    print_summary(console, json.loads((folder / SUMMARY).read_text(encoding="utf-8")))
     return 0
 
 

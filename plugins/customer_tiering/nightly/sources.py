@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from customer_tiering.errors import TieringError
+from customer_tiering.errors import OrderError, TieringError
 from customer_tiering.profile import Profile
 from customer_tiering.sources import get_source
 
@@ -18,7 +18,7 @@ def prepare_sources(profile: Profile, as_of: date | None, say: Callable[[str], N
     A profile that asks for the sample company gets it made on the first call, and living on to a later night.
     """
     if profile.sample_company is None:
-        return as_of or _last_day(profile)
+        return _no_later_than_yesterday(profile, as_of or _last_day(profile))
     from customer_tiering.sample import company_state, generate_company
 
     root = profile.workspace.root / "source"
@@ -41,6 +41,17 @@ def prepare_sources(profile: Profile, as_of: date | None, say: Callable[[str], N
     if made is None:
         raise TieringError("the sample company was not generated", f"remove {root} and run again")
     return as_of or made.until
+
+
+def _no_later_than_yesterday(profile: Profile, as_of: date) -> date:
+    """A night of the future would lock the company: nights move forward only."""
+    yesterday = datetime.now(profile.zone).date() - timedelta(days=1)
+    if as_of > yesterday:
+        raise OrderError(
+            f"the night {as_of} is not over yet: the last full day in {profile.timezone} is {yesterday}",
+            f"run {yesterday} or an earlier night",
+        )
+    return as_of
 
 
 def _last_day(profile: Profile) -> date:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -69,8 +69,7 @@ def begin(night: Night) -> dict[str, Any]:
         accepted = check_order(workspace, night.as_of)
         rules = load_rules(night.profile)
         begin_run(workspace, night.run_id)
-        if night.profile.sample_company is not None:
-            prepare_sources(night.profile, night.as_of)
+        prepare_sources(night.profile, night.as_of)
         with open_warehouse(workspace) as connection:
             version = land_rules(connection, rules, night.as_of)
             land_as_of_dates(connection, rules, version, [night.as_of])
@@ -114,6 +113,7 @@ def gate(night: Night, source_name: str) -> dict[str, Any]:
                 get_source(source_name),
                 landing=night.workspace.landing,
                 as_of=night.as_of,
+                currency=night.profile.currency,
                 results_dir=night.folder / "data_docs",
                 run_time=datetime.now(UTC),
             ).run()
@@ -152,7 +152,7 @@ def publish(night: Night) -> dict[str, Any]:
     """Write the snapshot and move ``current`` to it."""
     from customer_tiering.publish import snapshot
     from customer_tiering.warehouse.connection import open_warehouse
-    from customer_tiering.warehouse.rules import load_rules
+    from customer_tiering.warehouse.rules import built_rules
 
     with journaled(night.folder, "publish") as step:
         check_run(night.workspace, night.run_id)
@@ -161,7 +161,7 @@ def publish(night: Night) -> dict[str, Any]:
             profile=profile.name,
             as_of_date=night.as_of_date,
             run_id=night.run_id,
-            rules_version=load_rules(profile).version,
+            rules_version="",
             config_hash=hashlib.sha256(profile.model_dump_json().encode()).hexdigest()[:16],
             code_version=code_version(),
             headline_scheme=profile.headline_scheme,
@@ -169,6 +169,8 @@ def publish(night: Night) -> dict[str, Any]:
             rows={},
         )
         with open_warehouse(night.workspace) as connection:
+            check_run(night.workspace, night.run_id)  # again: it may have waited for the warehouse
+            manifest = replace(manifest, rules_version=built_rules(connection, night.as_of))
             folder = snapshot.publish(connection, night.workspace, manifest, profile.keep_snapshots)
         step.facts = {"folder": str(folder)}
     return step.facts

@@ -23,6 +23,7 @@ SCHEMA = "marts"
 DATABASE = "tiers.duckdb"
 MANIFEST = "manifest.json"
 _UNFINISHED = ".unfinished-"
+_WAS_PUBLISHED = ".was-published"  # tells a lost pointer from a first night
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ def current_folder(workspace: Workspace) -> Path | None:
     """
     pointer = workspace.published / "current"
     if not pointer.is_symlink():
+        _refuse_lost_pointer(workspace, pointer)
         return None
     folder = pointer.resolve()
     if not (folder / MANIFEST).is_file():
@@ -59,6 +61,17 @@ def current_folder(workspace: Workspace) -> Path | None:
             f"point it to a folder that has a manifest.json: ln -sfn <folder> {pointer}",
         )
     return folder
+
+
+def _refuse_lost_pointer(workspace: Workspace, pointer: Path) -> None:
+    """Once a night was published there is a pointer; without it tier history would begin anew."""
+    snapshots = sorted(path.parent.name for path in workspace.published.glob(f"[0-9]*/{MANIFEST}"))
+    if pointer.exists() or (snapshots and (workspace.root / _WAS_PUBLISHED).exists()):
+        newest = snapshots[-1] if snapshots else "<folder>"
+        raise PublishError(
+            f"{pointer} is no pointer any more, though nights were published: tier history would begin anew",
+            f"put it back: rm -rf {pointer}; ln -s {newest} {pointer}",
+        )
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -120,6 +133,7 @@ def point_current_to(workspace: Workspace, folder: Path) -> None:
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(folder.name)
     fresh.replace(workspace.published / "current")
+    (workspace.root / _WAS_PUBLISHED).touch()
     _flush(workspace.published)
 
 

@@ -75,6 +75,7 @@ class Gate:
         *,
         landing: Path,
         as_of: date,
+        currency: str,
         results_dir: Path,
         run_time: datetime,
     ) -> None:
@@ -82,6 +83,7 @@ class Gate:
         self.source = source
         self.landing = landing
         self.as_of = as_of
+        self.currency = currency
         self.results_dir = results_dir
         self.run_time = run_time
         self._validator: Validator | None = None
@@ -162,13 +164,13 @@ class Gate:
             suite,
             schema="gate",
             table=batch_table(self.source, entity),
-            parameters=self._outlier_parameters(entity, suite),
+            parameters=self._parameters(entity, suite),
             pii_columns=frozenset(entity.pii),
         )
 
-    def _outlier_parameters(self, entity: Entity, suite: Suite) -> dict[str, object]:
-        """Median and MAD of log amounts for each robust z-score rule, computed once per night."""
-        parameters: dict[str, object] = {}
+    def _parameters(self, entity: Entity, suite: Suite) -> dict[str, object]:
+        """The company's currency; median and MAD of log amounts for each robust z-score rule, once per night."""
+        parameters: dict[str, object] = {"reporting_currency": self.currency}
         name = batch_table(self.source, entity)
         columns = {str(rule.kwargs["column"]) for rule in suite.expectations if rule.type == _OUTLIER_RULE}
         for column in sorted(columns):
@@ -210,17 +212,29 @@ class Gate:
                 continue
             facts = f"{where}: rule {outcome.rule} fails for {outcome.unexpected} of {outcome.evaluated} rows"
             allowed = rules[outcome.rule].meta.max_quarantined_share
-            over_share = allowed is not None and outcome.unexpected_share > allowed
+            over_share = allowed is not None and self._new_share(entity, outcome) > allowed
             if outcome.on_failure == "block" or over_share:
                 limit = f", more than the {allowed:.0%} allowed" if over_share else ""
                 raise GateBlocked(
                     f"{facts}{limit}; nothing of this night is published, yesterday's snapshot stays",
-                    "ask the owner of the source for a corrected export and run the night again, or, if the "
-                    f"data is right, change the rule in expectations/{self.source.name}/{entity.name}.yml",
+                    "ask the owner of the source for a corrected export; then raise the limit of this rule in "
+                    f"expectations/{self.source.name}/{entity.name}.yml for one night: the bad rows go to "
+                    "quarantine and the corrected ones take their place",
                 )
             if outcome.on_failure == "warn":
                 warnings.append(facts)
         return warnings
+
+    def _new_share(self, entity: Entity, outcome: RuleOutcome) -> float:
+        """Share of the new rows that fail; rows waiting in quarantine say nothing about tonight's delivery."""
+        if not outcome.failing_rows_sql:
+            return 0.0
+        batch = quote("gate", batch_table(self.source, entity))
+        new_rows = self._scalar(f"select count(*) from {batch} where not _reopened")
+        failing = self._scalar(
+            f"select count(*) from {batch} where not _reopened and _row_id in ({outcome.failing_rows_sql})"
+        )
+        return failing / new_rows if new_rows else 0.0
 
     # --- what comes out ----------------------------------------------------------------------------------
 

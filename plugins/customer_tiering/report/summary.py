@@ -37,7 +37,7 @@ def write_summary(profile: Profile, workspace: Workspace, folder: Path) -> Path:
     (folder / SUMMARY).write_text(json.dumps(facts, ensure_ascii=False, indent=2, default=str), encoding="utf-8")
     path = folder / "summary.txt"
     with path.open("w", encoding="utf-8") as stream:
-        Console(file=stream, width=110, no_color=True).print(render(facts))
+        print_summary(Console(file=stream, width=110, no_color=True), facts)
     return path
 
 
@@ -92,6 +92,13 @@ def collect(profile: Profile, workspace: Workspace, folder: Path) -> dict[str, A
         "headline_scheme": manifest.headline_scheme,
         "last_accepted": finished.get("begin", {}).get("facts", {}).get("last_accepted"),
         "rows": [_night_account(account, quality) for account in accounts],
+        "warnings": [
+            warning
+            for name, event in finished.items()
+            if name.startswith("extract ")
+            for warning in event["facts"]["warnings"]
+        ]
+        + [warning for account in accounts for warning in account["warnings"]],
         "tiers": tiers,
         "changes": changes,
         "moved": moved,
@@ -119,15 +126,20 @@ def _quarantine_by_rule(workspace: Workspace) -> list[dict[str, Any]]:
         return open_by_rule(connection)
 
 
-def render(facts: dict[str, Any]) -> Group:
-    """The facts as tables for a terminal."""
+def print_summary(console: Console, facts: dict[str, Any]) -> None:
+    """Print the facts; paths are never cropped, so that they can be copied."""
+    console.print(_tables(facts))
+    console.print(_files_text(facts), soft_wrap=True)
+
+
+def _tables(facts: dict[str, Any]) -> Group:
     parts: list[Any] = [
         Text(f"\n{facts['label']}  ·  night of {facts['as_of_date']}  ·  run {facts['run_id']}", style="bold")
     ]
     parts += [_rows_table(facts), _tiers_table(facts), _changes_text(facts)]
     if facts["quarantine"]:
         parts.append(_quarantine_table(facts))
-    parts += [_seconds_table(facts), _files_text(facts)]
+    parts.append(_seconds_table(facts))
     return Group(*parts)
 
 
@@ -209,9 +221,8 @@ def _changes_text(facts: dict[str, Any]) -> Text:
     for channel, count in failed.items():
         if count:
             text.append(f"\n  channel {channel}: {count} messages failed; they are due again the next night")
-    for row in facts["rows"]:
-        for warning in row["warnings"]:
-            text.append(f"\nWarning 警告: {warning}")
+    for warning in facts["warnings"]:
+        text.append(f"\nWarning 警告: {warning}")
     return text
 
 
@@ -236,4 +247,4 @@ def _files_text(facts: dict[str, Any]) -> Text:
         f"Run report 运行记录 {facts['report_folder']}",
         *(f"Data Docs 质量报告 {path}" for path in facts["data_docs"]),
     ]
-    return Text("\n".join(lines), no_wrap=True, overflow="ignore")
+    return Text("\n".join(lines))

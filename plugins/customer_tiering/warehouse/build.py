@@ -54,7 +54,7 @@ def run_dbt(profile: Profile, command: list[str], log_folder: Path, warehouse: P
                     *("--project-dir", project, "--profiles-dir", project),
                     *("--target-path", str(profile.workspace.dbt_target), "--log-path", str(log_folder)),
                     *("--vars", json.dumps({"enabled_sources": sorted(profile.sources)})),
-                    *("--log-level", "none", "--no-print", "--no-use-colors"),
+                    *("--log-level", "none", "--log-level-file", "info", "--no-print", "--no-use-colors"),
                 ]
             )
         finally:

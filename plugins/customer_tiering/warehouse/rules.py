@@ -21,7 +21,7 @@ from pathlib import Path
 import duckdb
 import yaml
 
-from customer_tiering.errors import RulesError
+from customer_tiering.errors import BuildFailed, RulesError
 from customer_tiering.profile import Profile
 from customer_tiering.warehouse.identifiers import quote
 from customer_tiering.workspace import project_root
@@ -710,6 +710,19 @@ def land_as_of_dates(
     for day in as_of_dates:
         start, end = spend_window(day, rules.setting("spend_window"), int(rules.setting("fiscal_year_start_month")))
         connection.execute("insert into meta.as_of_dates values (?, ?, ?, ?)", [day, version, start, end])
+
+
+def built_rules(connection: duckdb.DuckDBPyConnection, as_of: date) -> str:
+    """The rules version that the models were built with for ``as_of``.
+
+    Raises ``BuildFailed`` when the warehouse holds another night.
+    """
+    row = connection.execute(
+        "select rules_version from intermediate.int_as_of_dates where as_of_date = ?", [as_of]
+    ).fetchone()
+    if row is None:
+        raise BuildFailed(f"the warehouse does not hold the night {as_of}", "run the night again from its start")
+    return str(row[0])
 
 
 def spend_window(day: date, kind: str, fiscal_start_month: int = 1) -> tuple[date, date]:
