@@ -33,8 +33,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 
     generate_company(company.source, until=SECOND)
     bands = (project_root() / "dbt_project" / "seeds" / "tier_bands.csv").read_text(encoding="utf-8")
-    moved = bands.replace("account_value,standard,60,75", "account_value,standard,66,75")
-    moved = moved.replace("account_value,potential,,60", "account_value,potential,,66")
+    moved = bands.replace("account_360,,standard,60,75", "account_360,,standard,66,75")
+    moved = moved.replace("account_360,,potential,,60", "account_360,,potential,,66")
     assert moved != bands
     company.override_seed("tier_bands.csv", moved)
     run(company, SECOND, "second", ["begin", *EXTRACTS, *GATES, "build"])
