@@ -37,6 +37,7 @@ def test_models_stand_on_empty_sources_and_pass_their_unit_tests(profile: Profil
             ensure_tables(connection, get_source(name))
     built = run_dbt(profile, ["build", "--exclude-resource-type", "unit_test"], tmp_path)
     assert {node.status for node in built} <= {"success", "pass"}
+    assert (tmp_path / "dbt.log").stat().st_size > 0, "errors send people to this log"
     tested = run_dbt(profile, ["test", "--select", "test_type:unit"], tmp_path)
     assert len(tested) >= 4
     assert {node.status for node in tested} == {"pass"}

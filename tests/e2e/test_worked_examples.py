@@ -47,6 +47,9 @@ def build_company(erp: ErpDatabase) -> None:
             erp.order(f"{code}-{number}", code, str(last - timedelta(days=number)), [("P1", amount, "1.00")])
     # Known to the ERP, never ordered: no buyer, and its spend is a true 0.
     erp.customer("N0")
+    # In another currency: it waits in quarantine, or 10 000 yen would count as 10 000 yuan.
+    order = {"order_no": "N0-yen", "customer_code": "N0", "order_date": "2026-01-05", "status": "confirmed"}
+    erp.add("orders", order | {"currency": "JPY", "net_amount": "10000.00", "gross_amount": "11300.00"})
 
 
 @pytest.fixture(scope="module")
