@@ -38,15 +38,41 @@
     )
 {%- endmacro %}
 
-{#- The date so many months before another one. -#}
+{#- The date so many months before another one; the number may be a column. -#}
 {% macro months_before(day, months) -%}
     {{ return(adapter.dispatch('months_before', 'customer_tiering')(day, months)) }}
 {%- endmacro %}
 
 {% macro default__months_before(day, months) -%}
-    cast({{ day }} - interval {{ months }} month as date)
+    cast({{ day }} - to_months(cast({{ months }} as integer)) as date)
 {%- endmacro %}
 
 {% macro spark__months_before(day, months) -%}
     add_months({{ day }}, -{{ months }})
+{%- endmacro %}
+
+{#- The day after. -#}
+{% macro day_after(day) -%}
+    {{ return(adapter.dispatch('day_after', 'customer_tiering')(day)) }}
+{%- endmacro %}
+
+{% macro default__day_after(day) -%}
+    cast({{ day }} + interval 1 day as date)
+{%- endmacro %}
+
+{% macro spark__day_after(day) -%}
+    date_add({{ day }}, 1)
+{%- endmacro %}
+
+{#- Whether a day ends a review period: none | nightly | monthly | quarterly | half_yearly | yearly. -#}
+{% macro is_review_day(day, review) -%}
+    case
+        when {{ review }} = 'nightly' then true
+        when extract(day from {{ customer_tiering.day_after(day) }}) > 1 then false
+        when {{ review }} = 'monthly' then true
+        when {{ review }} = 'quarterly' then extract(month from {{ day }}) in (3, 6, 9, 12)
+        when {{ review }} = 'half_yearly' then extract(month from {{ day }}) in (6, 12)
+        when {{ review }} = 'yearly' then extract(month from {{ day }}) = 12
+        else false
+    end
 {%- endmacro %}

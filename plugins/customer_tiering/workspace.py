@@ -55,6 +55,11 @@ class Workspace:
         return self.root / "ledger"
 
     @property
+    def rules(self) -> Path:
+        """Every version of the tiering rules that was in force, one file each."""
+        return self.root / "rules"
+
+    @property
     def reports(self) -> Path:
         """One folder per run: summary, step times, logs, Data Docs."""
         return self.root / "reports"

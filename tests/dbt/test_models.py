@@ -14,7 +14,8 @@ from customer_tiering.quality.gate import ensure_tables
 from customer_tiering.sources import get_source
 from customer_tiering.warehouse.build import run_dbt
 from customer_tiering.warehouse.connection import open_warehouse
-from customer_tiering.warehouse.rules import land_as_of_dates, land_rules, load_rules
+from customer_tiering.warehouse.nights import PlannedNight, land_as_of_dates, make_build_inputs
+from customer_tiering.warehouse.rules import land_rules, load_rules
 from customer_tiering.workspace import project_root
 
 MODELS = project_root() / "dbt_project" / "models"
@@ -31,8 +32,9 @@ def profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Profile:
 def test_models_stand_on_empty_sources_and_pass_their_unit_tests(profile: Profile, tmp_path: Path) -> None:
     """An empty company builds without error; then every dbt unit test passes."""
     with open_warehouse(profile.workspace) as connection:
-        rules = load_rules(profile)
-        land_as_of_dates(connection, rules, land_rules(connection, rules, date(2026, 3, 30)), [date(2026, 3, 30)])
+        version = land_rules(connection, load_rules(profile), date(2026, 3, 30))
+        make_build_inputs(connection)
+        land_as_of_dates(connection, [PlannedNight(date(2026, 3, 30), version, "run")])
         for name in profile.sources:
             ensure_tables(connection, get_source(name))
     built = run_dbt(profile, ["build", "--exclude-resource-type", "unit_test"], tmp_path)

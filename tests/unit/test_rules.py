@@ -20,18 +20,25 @@ from hypothesis import strategies as st
 
 from customer_tiering.errors import RulesError
 from customer_tiering.profile import Profile, load_profile
+from customer_tiering.warehouse.nights import (
+    PlannedNight,
+    land_as_of_dates,
+    make_build_inputs,
+    plan_nights,
+    spend_window,
+)
 from customer_tiering.warehouse.rules import (
     SEEDS,
     Row,
     Rules,
+    archive_rules,
     check_bands,
+    ensure_rules,
     indicator_names,
-    land_as_of_dates,
     land_rules,
     level_indicator_names,
     load_rules,
     seed_folders,
-    spend_window,
 )
 from customer_tiering.workspace import PROJECT_ROOT
 
@@ -110,6 +117,12 @@ grid,spend,little,,500,false,false
     "gates": """\
 scheme,tier,indicator,lower_bound,cap_tier
 value,high,on_time_payment_rate,0.8,low
+""",
+    "stability": """\
+scheme,enter_margin,exit_margin,min_dwell_days,spend_change,idle_months,review
+value,2,3,30,0.30,3,quarterly
+abc,10,10,0,,,nightly
+top,0,0,30,,6,none
 """,
     "quadrants": """\
 scheme,first_dimension,first_level,second_dimension,second_level,tier
@@ -463,6 +476,32 @@ MISTAKES: dict[str, tuple[str, str, str, str]] = {
     ),
     "scheme missing": ("tiers", "abc,B,2", ",B,2", "tiers.csv:5: scheme is empty"),
     "level missing": ("level_scores", "ordinary,60", ",60", "level_scores.csv:3: level is empty"),
+    "unknown scheme with stability rules": (
+        "stability", "top,0,0", "tip,0,0", "stability.csv:4: unknown scheme 'tip'",
+    ),
+    "unknown review": (
+        "stability", "quarterly", "weekly",
+        "stability.csv:2: review 'weekly' is not one of none, nightly, monthly, quarterly, half_yearly, yearly",
+    ),
+    "negative margin": (
+        "stability", "value,2,", "value,-2,", "stability.csv:2: enter_margin is -2; it cannot lie below 0",
+    ),
+    "negative dwell": (
+        "stability", "value,2,3,30", "value,2,3,-1", "stability.csv:2: min_dwell_days is -1; it cannot lie below 0",
+    ),
+    "dwell missing": ("stability", "value,2,3,30", "value,2,3,", "stability.csv:2: min_dwell_days is empty"),
+    "margins where there are no bands": (
+        "stability", "top,0,0", "top,0,1",
+        "stability.csv:4: margins need a scheme whose score has bands (weighted, bands); top is of kind rank",
+    ),
+    "margins wider than a tier": (
+        "stability", "abc,10,10", "abc,200,200",
+        "stability.csv:3: enter_margin and exit_margin together (400) leave no room in the tier B, 400 wide (",
+    ),
+    "tiers that never move": (
+        "stability", "top,0,0,30,,6,none", "top,0,0,30,,,none",
+        "stability.csv:4: tiers of top would never move: give a trigger or a review",
+    ),
     "bound of a gate missing": ("gates", "0.8,low", ",low", "gates.csv:2: lower_bound is empty"),
     "label missing": ("tiers", "B,care,维护", ",care,维护", "tiers.csv:5: label_zh is empty"),
     "missing score no number": (
@@ -782,6 +821,7 @@ def test_the_version_changes_with_the_content_of_each_seed(seed: str, seeds: Pat
         "rules": ("<=,90", "<=,91"),
         "indicators": ("annual_spend,annual_spend,", "annual_spend,Spend of a year,"),
         "tiers": ("拜访", "上门"),
+        "stability": ("nightly", "monthly"),
         "industry_mapping": ("汽配", "汽车"),
     }[seed]
     change(seeds, seed, before, after)
@@ -825,13 +865,54 @@ def test_landed_bounds_have_types_and_an_empty_bound_is_null(
 
 def test_each_night_gets_its_rules_and_window(seeds: Path, connection: duckdb.DuckDBPyConnection) -> None:
     change(seeds, "settings", "trailing_12_months", "fiscal_year")
-    rules = load(seeds)
+    version = land_rules(connection, load(seeds), date(2024, 3, 30))
+    make_build_inputs(connection)
     for _ in range(2):
-        land_as_of_dates(connection, rules, "v", [date(2024, 3, 30), date(2024, 3, 31)])
+        land_as_of_dates(connection, plan_nights(None, date(2024, 3, 30), version, 9))
+        land_as_of_dates(
+            connection,
+            [PlannedNight(date(2024, 3, 30), version, "baseline"), PlannedNight(date(2024, 3, 31), version, "run")],
+        )
         assert connection.execute("select * from meta.as_of_dates order by 1").fetchall() == [
-            (date(2024, 3, 30), "v", date(2022, 4, 1), date(2023, 3, 31)),
-            (date(2024, 3, 31), "v", date(2023, 4, 1), date(2024, 3, 31)),
+            (date(2024, 3, 30), version, "baseline", date(2022, 4, 1), date(2023, 3, 31)),
+            (date(2024, 3, 31), version, "run", date(2023, 4, 1), date(2024, 3, 31)),
         ]
+
+
+def test_missed_nights_are_planned_under_the_rules_of_the_last_accepted_one() -> None:
+    accepted = PlannedNight(date(2024, 2, 27), "old", "baseline")
+    planned = plan_nights(accepted, date(2024, 3, 2), "new", 92)
+    assert [(night.as_of.isoformat(), night.rules_version, night.kind) for night in planned] == [
+        ("2024-02-28", "old", "caught_up"),
+        ("2024-02-29", "old", "caught_up"),
+        ("2024-03-01", "old", "caught_up"),
+        ("2024-03-02", "new", "run"),
+    ]
+    assert [night.as_of.day for night in plan_nights(accepted, date(2024, 3, 2), "new", 1)] == [1, 2]
+    assert [night.as_of.day for night in plan_nights(accepted, date(2024, 3, 2), "new", 0)] == [2]
+
+
+def test_a_lost_warehouse_finds_old_rules_in_their_file(
+    seeds: Path, connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    rules = load(seeds)
+    archive_rules(tmp_path / "rules", rules)
+    assert ensure_rules(connection, rules.version, tmp_path / "rules", date(2024, 3, 30))
+    bands = "select * from rules.score_bands order by all"
+    restored = connection.execute(bands).fetchall()
+    connection.execute("delete from rules.versions; delete from rules.score_bands")
+    land_rules(connection, rules, date(2024, 3, 30))
+    assert connection.execute(bands).fetchall() == restored
+    assert not ensure_rules(connection, "unknown", tmp_path / "rules", date(2024, 3, 30))
+
+
+def test_rules_of_an_older_package_gain_the_new_columns(seeds: Path, connection: duckdb.DuckDBPyConnection) -> None:
+    land_rules(connection, load(seeds), date(2024, 3, 30))
+    connection.execute("alter table rules.stability drop column review")
+    change(seeds, "stability", "value,2,3", "value,3,3")
+    version = land_rules(connection, load(seeds), date(2024, 3, 31))
+    rows = connection.execute("select review from rules.stability where rules_version = ? order by 1", [version])
+    assert rows.fetchall() == [("nightly",), ("none",), ("quarterly",)]
 
 
 # --- bands, against the models' own macro -------------------------------------------------------------------

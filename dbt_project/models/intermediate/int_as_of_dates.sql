@@ -1,4 +1,5 @@
--- The nights to compute, with the settings of the rules in force on each.
+-- The nights to compute, with the settings of the rules in force on each. The kind `baseline` marks the last
+-- accepted night, recomputed from what is known now.
 with as_of_dates as (
 
     select * from {{ source('pipeline', 'as_of_dates') }}
@@ -31,6 +32,7 @@ pivoted as (
 select
     as_of_dates.as_of_date,
     as_of_dates.rules_version,
+    as_of_dates.kind,
     as_of_dates.spend_window_start,
     as_of_dates.spend_window_end,
     {{ months_before('as_of_dates.as_of_date', 12) }} as year_before,

@@ -1,6 +1,7 @@
--- The tier that tonight's figures give. Weighted: bands of the total, capped by gates. Bands, rank, rules: the
--- level of the one dimension. Quadrant: the pair of levels. Axes: the levels side by side. A customer that lacks
--- what its scheme needs is pending.
+-- The tier that the night's figures give. Weighted and bands: bands of the score, capped by gates. Rank, rules:
+-- the level of the one dimension. Quadrant: the pair of levels. Axes: the levels side by side. A customer that lacks
+-- what its scheme needs is pending. Beside it: the tier a customer may enter, and the one it must leave for, when
+-- the scheme asks for a margin at the edges.
 with totals as (
 
     select * from {{ ref('int_scheme_totals') }}
@@ -43,23 +44,106 @@ indicator_values as (
 
 ),
 
-banded as (
+stability as (
+
+    select * from {{ source('rules', 'stability') }}
+
+),
+
+-- Whether the best tier of a scheme lies above the others (spend) or below them (recency).
+directions as (
+
+    select
+        tier_bands.rules_version,
+        tier_bands.scheme,
+        max(case when tiers.tier_rank = 1 and tier_bands.lower_bound is null then -1 else 1 end) as direction
+    from tier_bands
+    inner join tiers
+        on
+            tier_bands.rules_version = tiers.rules_version
+            and tier_bands.scheme = tiers.scheme
+            and tier_bands.tier = tiers.tier
+    group by tier_bands.rules_version, tier_bands.scheme
+
+),
+
+on_an_axis as (
 
     select
         totals.customer_id,
         totals.scheme,
         totals.as_of_date,
         totals.rules_version,
-        tier_bands.tier
+        totals.kind,
+        totals.score,
+        stability.enter_margin * directions.direction as enter_margin,
+        stability.exit_margin * directions.direction as exit_margin
     from totals
+    left join stability
+        on
+            totals.rules_version = stability.rules_version
+            and totals.scheme = stability.scheme
+    left join directions
+        on
+            totals.rules_version = directions.rules_version
+            and totals.scheme = directions.scheme
+    where totals.kind in ('weighted', 'bands') and totals.score is not null
+
+),
+
+-- The score as it is; less the enter margin, which a customer on its way up has to hold; plus the exit margin.
+readings as (
+
+    select
+        customer_id,
+        scheme,
+        as_of_date,
+        rules_version,
+        kind,
+        'computed' as reading,
+        score
+    from on_an_axis
+    union all
+    select
+        customer_id,
+        scheme,
+        as_of_date,
+        rules_version,
+        kind,
+        'entering' as reading,
+        cast(score - enter_margin as decimal(30, 12)) as score
+    from on_an_axis
+    where enter_margin <> 0
+    union all
+    select
+        customer_id,
+        scheme,
+        as_of_date,
+        rules_version,
+        kind,
+        'leaving' as reading,
+        cast(score + exit_margin as decimal(30, 12)) as score
+    from on_an_axis
+    where exit_margin <> 0
+
+),
+
+banded as (
+
+    select
+        readings.customer_id,
+        readings.scheme,
+        readings.as_of_date,
+        readings.rules_version,
+        readings.reading,
+        tier_bands.tier
+    from readings
     inner join tier_bands
         on
-            totals.rules_version = tier_bands.rules_version
-            and totals.scheme = tier_bands.scheme
-            and tier_bands.dimension = ''
-            and totals.score is not null
-            and {{ in_band('totals.score', 'tier_bands') }}
-    where totals.kind = 'weighted'
+            readings.rules_version = tier_bands.rules_version
+            and readings.scheme = tier_bands.scheme
+            and (readings.kind = 'bands') = (tier_bands.dimension <> '')
+            and {{ in_band('readings.score', 'tier_bands') }}
 
 ),
 
@@ -69,10 +153,11 @@ failed_gates as (
         banded.customer_id,
         banded.scheme,
         banded.as_of_date,
+        banded.reading,
         gates.cap_tier,
         -- Of several gates that a customer fails, the lowest cap holds.
         row_number() over (
-            partition by banded.customer_id, banded.scheme, banded.as_of_date
+            partition by banded.customer_id, banded.scheme, banded.as_of_date, banded.reading
             order by tiers.tier_rank desc, gates.cap_tier asc
         ) as cap_order
     from banded
@@ -98,12 +183,23 @@ failed_gates as (
 capped as (
 
     select
-        customer_id,
-        scheme,
-        as_of_date,
-        cap_tier
-    from failed_gates
-    where cap_order = 1
+        banded.customer_id,
+        banded.scheme,
+        banded.as_of_date,
+        max(case when banded.reading = 'computed' then coalesce(failed_gates.cap_tier, banded.tier) end) as tier,
+        max(case when banded.reading = 'entering' then coalesce(failed_gates.cap_tier, banded.tier) end)
+            as entering_tier,
+        max(case when banded.reading = 'leaving' then coalesce(failed_gates.cap_tier, banded.tier) end)
+            as leaving_tier
+    from banded
+    left join failed_gates
+        on
+            banded.customer_id = failed_gates.customer_id
+            and banded.scheme = failed_gates.scheme
+            and banded.as_of_date = failed_gates.as_of_date
+            and banded.reading = failed_gates.reading
+            and failed_gates.cap_order = 1
+    group by banded.customer_id, banded.scheme, banded.as_of_date
 
 ),
 
@@ -120,7 +216,7 @@ single as (
             totals.customer_id = dimension_scores.customer_id
             and totals.scheme = dimension_scores.scheme
             and totals.as_of_date = dimension_scores.as_of_date
-    where totals.kind in ('bands', 'rank', 'rules')
+    where totals.kind in ('rank', 'rules')
 
 ),
 
@@ -173,38 +269,52 @@ side_by_side as (
     where totals.kind = 'axes'
     group by totals.customer_id, totals.scheme, totals.as_of_date
 
+),
+
+decided as (
+
+    select
+        totals.customer_id,
+        totals.scheme,
+        totals.as_of_date,
+        totals.rules_version,
+        totals.score,
+        totals.coverage,
+        coalesce(capped.tier, single.tier, paired.tier, side_by_side.tier, 'pending') as computed_tier,
+        capped.entering_tier,
+        capped.leaving_tier
+    from totals
+    left join capped
+        on
+            totals.customer_id = capped.customer_id
+            and totals.scheme = capped.scheme
+            and totals.as_of_date = capped.as_of_date
+    left join single
+        on
+            totals.customer_id = single.customer_id
+            and totals.scheme = single.scheme
+            and totals.as_of_date = single.as_of_date
+    left join paired
+        on
+            totals.customer_id = paired.customer_id
+            and totals.scheme = paired.scheme
+            and totals.as_of_date = paired.as_of_date
+    left join side_by_side
+        on
+            totals.customer_id = side_by_side.customer_id
+            and totals.scheme = side_by_side.scheme
+            and totals.as_of_date = side_by_side.as_of_date
+
 )
 
 select
-    totals.customer_id,
-    totals.scheme,
-    totals.as_of_date,
-    totals.score,
-    totals.coverage,
-    coalesce(capped.cap_tier, banded.tier, single.tier, paired.tier, side_by_side.tier, 'pending') as computed_tier
-from totals
-left join banded
-    on
-        totals.customer_id = banded.customer_id
-        and totals.scheme = banded.scheme
-        and totals.as_of_date = banded.as_of_date
-left join capped
-    on
-        totals.customer_id = capped.customer_id
-        and totals.scheme = capped.scheme
-        and totals.as_of_date = capped.as_of_date
-left join single
-    on
-        totals.customer_id = single.customer_id
-        and totals.scheme = single.scheme
-        and totals.as_of_date = single.as_of_date
-left join paired
-    on
-        totals.customer_id = paired.customer_id
-        and totals.scheme = paired.scheme
-        and totals.as_of_date = paired.as_of_date
-left join side_by_side
-    on
-        totals.customer_id = side_by_side.customer_id
-        and totals.scheme = side_by_side.scheme
-        and totals.as_of_date = side_by_side.as_of_date
+    customer_id,
+    scheme,
+    as_of_date,
+    rules_version,
+    score,
+    coverage,
+    computed_tier,
+    coalesce(entering_tier, computed_tier) as entering_tier,
+    coalesce(leaving_tier, computed_tier) as leaving_tier
+from decided

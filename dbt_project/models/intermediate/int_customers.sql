@@ -15,13 +15,13 @@ ids as (
 
 mapping as (
 
-    select distinct
+    select
         mapped.source_value,
         mapped.industry_l1,
         mapped.industry_l2
     from {{ source('rules', 'industry_mapping') }} as mapped
-    inner join {{ ref('int_as_of_dates') }} as as_of_dates
-        on mapped.rules_version = as_of_dates.rules_version
+    inner join {{ ref('int_rules_in_force') }} as in_force
+        on mapped.rules_version = in_force.rules_version
 
 ),
 

@@ -10,13 +10,17 @@ import subprocess
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from customer_tiering import __version__
+from customer_tiering.errors import BuildFailed
 from customer_tiering.nightly.guard import begin_run, check_run
 from customer_tiering.nightly.journal import journaled
 from customer_tiering.profile import Profile, load_profile
 from customer_tiering.workspace import Workspace, project_root
+
+if TYPE_CHECKING:
+    import duckdb
 
 
 @dataclass(frozen=True)
@@ -61,18 +65,26 @@ def begin(night: Night) -> dict[str, Any]:
     from customer_tiering.nightly.sources import prepare_sources
     from customer_tiering.publish.snapshot import check_order
     from customer_tiering.warehouse.connection import open_warehouse
-    from customer_tiering.warehouse.rules import land_as_of_dates, land_rules, load_rules
+    from customer_tiering.warehouse.nights import PlannedNight, land_as_of_dates, make_build_inputs
+    from customer_tiering.warehouse.overrides import load_overrides
+    from customer_tiering.warehouse.rules import archive_rules, land_rules, load_rules
 
     with journaled(night.folder, "begin") as step:
         workspace = night.workspace
         workspace.make()
         accepted = check_order(workspace, night.as_of)
         rules = load_rules(night.profile)
+        load_overrides(night.profile, rules)
         begin_run(workspace, night.run_id)
         prepare_sources(night.profile, night.as_of)
         with open_warehouse(workspace) as connection:
             version = land_rules(connection, rules, night.as_of)
-            land_as_of_dates(connection, rules, version, [night.as_of])
+            make_build_inputs(connection)
+            land_as_of_dates(connection, [PlannedNight(night.as_of, version, "run")])
+            connection.execute(
+                "insert or replace into meta.runs values (?, ?, ?)", [night.run_id, night.as_of, version]
+            )
+        archive_rules(workspace.rules, rules)
         step.facts = {
             "as_of_date": night.as_of_date,
             "last_accepted": accepted.as_of_date if accepted else None,
@@ -130,29 +142,47 @@ def build(night: Night) -> dict[str, Any]:
     """Build and test the models on top of what the last accepted night decided."""
     from customer_tiering.quality.gate import ensure_tables
     from customer_tiering.sources import get_source
-    from customer_tiering.warehouse.build import build_models
+    from customer_tiering.warehouse.compute import compute_nights
     from customer_tiering.warehouse.connection import open_warehouse
     from customer_tiering.warehouse.coverage import check_data_begins
-    from customer_tiering.warehouse.state import land_accepted_history
+    from customer_tiering.warehouse.nights import make_build_inputs, plan_nights
+    from customer_tiering.warehouse.overrides import land_overrides, load_overrides
+    from customer_tiering.warehouse.rules import load_rules
+    from customer_tiering.warehouse.state import land_accepted_state
 
     with journaled(night.folder, "build") as step:
         check_run(night.workspace, night.run_id)
+        profile = night.profile
+        overrides = load_overrides(profile, load_rules(profile))
         with open_warehouse(night.workspace) as connection:
-            for source_name in night.profile.sources:
+            version = _begun_rules(connection, night)
+            for source_name in profile.sources:
                 ensure_tables(connection, get_source(source_name))
-            land_accepted_history(connection, night.workspace, night.as_of)
-        result = build_models(night.profile, night.folder)
+            make_build_inputs(connection)
+            land_overrides(connection, overrides)
+            accepted = land_accepted_state(connection, night.workspace, night.as_of)
+        nights = plan_nights(accepted, night.as_of, version, profile.catch_up_nights)
+        result = compute_nights(profile, nights, night.folder, baseline=accepted)
         with open_warehouse(night.workspace) as connection:
             check_data_begins(connection, night.as_of)
-        step.facts = asdict(result)
+        step.facts = asdict(result) | {"caught_up": len(nights) - 1}
     return step.facts
+
+
+def _begun_rules(connection: duckdb.DuckDBPyConnection, night: Night) -> str:
+    row = connection.execute(
+        "select rules_version from meta.runs where run_id = ? and as_of_date = ?", [night.run_id, night.as_of]
+    ).fetchone()
+    if row is None:
+        raise BuildFailed(f"the warehouse does not know run {night.run_id}", "run the night again from its start")
+    return str(row[0])
 
 
 def publish(night: Night) -> dict[str, Any]:
     """Write the snapshot and move ``current`` to it."""
     from customer_tiering.publish import snapshot
     from customer_tiering.warehouse.connection import open_warehouse
-    from customer_tiering.warehouse.rules import built_rules
+    from customer_tiering.warehouse.nights import built_rules
 
     with journaled(night.folder, "publish") as step:
         check_run(night.workspace, night.run_id)

@@ -21,6 +21,8 @@ from customer_tiering.workspace import Workspace
 
 SCHEMA = "marts"
 DATABASE = "tiers.duckdb"
+# Marts that keep every night; of the others a snapshot holds its own night only.
+_HISTORY = frozenset({"fct_tier_changes", "fct_nights", "fct_data_quality"})
 MANIFEST = "manifest.json"
 _UNFINISHED = ".unfinished-"
 _WAS_PUBLISHED = ".was-published"  # tells a lost pointer from a first night
@@ -39,6 +41,8 @@ class Manifest:
     headline_scheme: str
     currency: str
     rows: dict[str, int]
+    previous: str | None = None
+    """Folder of the last accepted night before this one, or None."""
 
     @property
     def night(self) -> date:
@@ -90,9 +94,19 @@ def check_order(workspace: Workspace, as_of: date) -> Manifest | None:
     if accepted and as_of < accepted.night:
         raise OrderError(
             f"the night {as_of} lies before the last accepted night {accepted.night}; tiers move forward only",
-            f"run {accepted.night} or a later night; recomputing past nights needs a replay, which does not exist yet",
+            f"run {accepted.night} or a later night; to recompute past nights: tiering replay --from",
         )
     return accepted
+
+
+def predecessor(workspace: Workspace, as_of: date) -> Path | None:
+    """The snapshot of the last accepted night before ``as_of``, or None when it is not kept (any more)."""
+    folder = current_folder(workspace)
+    while folder is not None and (manifest := read_manifest(folder)).night >= as_of:
+        folder = workspace.published / manifest.previous if manifest.previous else None
+        if folder is not None and not (folder / MANIFEST).is_file():
+            return None
+    return folder
 
 
 def publish(connection: duckdb.DuckDBPyConnection, workspace: Workspace, manifest: Manifest, keep: int) -> Path:
@@ -107,8 +121,9 @@ def publish(connection: duckdb.DuckDBPyConnection, workspace: Workspace, manifes
     name = f"{manifest.as_of_date}_{manifest.run_id}"
     unfinished, folder = workspace.published / f"{_UNFINISHED}{name}", workspace.published / name
     unfinished.mkdir()
-    rows = _write_marts(connection, unfinished)
-    _write_json(unfinished / MANIFEST, asdict(manifest) | {"rows": rows})
+    rows = _write_marts(connection, unfinished, manifest.night)
+    before = predecessor(workspace, manifest.night)
+    _write_json(unfinished / MANIFEST, asdict(manifest) | {"rows": rows, "previous": before.name if before else None})
     for path in unfinished.iterdir():
         _flush(path)
     _flush(unfinished)
@@ -162,14 +177,15 @@ def checksums(folder: Path) -> dict[str, str]:
         return result
 
 
-def _write_marts(connection: duckdb.DuckDBPyConnection, folder: Path) -> dict[str, int]:
+def _write_marts(connection: duckdb.DuckDBPyConnection, folder: Path, night: date) -> dict[str, int]:
     rows = {}
     connection.execute(f"attach {literal(str(folder / DATABASE))} as snapshot")
     try:
         connection.execute(f"create schema snapshot.{quote(SCHEMA)}")
         for name in mart_names(connection):
             mart, target = quote(SCHEMA, name), f"snapshot.{quote(SCHEMA, name)}"
-            connection.execute(f"create table {target} as select * from {mart} order by all")
+            only = "" if name in _HISTORY or not _has_nights(connection, name) else f" where as_of_date = '{night}'"
+            connection.execute(f"create table {target} as select * from {mart}{only} order by all")
             connection.execute(
                 f"copy (select * from {target}) to {literal(str(folder / f'{name}.parquet'))} (format parquet)"
             )
@@ -178,6 +194,16 @@ def _write_marts(connection: duckdb.DuckDBPyConnection, folder: Path) -> dict[st
     finally:
         connection.execute("detach snapshot")
     return rows
+
+
+def _has_nights(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
+    return bool(
+        connection.execute(
+            "select 1 from information_schema.columns where table_schema = ? and table_name = ? "
+            "and table_catalog = current_database() and column_name = 'as_of_date'",
+            [SCHEMA, name],
+        ).fetchone()
+    )
 
 
 def _write_json(path: Path, content: dict[str, object]) -> None:
@@ -199,13 +225,20 @@ def _remove_unfinished(workspace: Workspace) -> None:
 
 
 def _prune(workspace: Workspace, keep: int) -> None:
-    """Keep the newest snapshots, ``current`` among them."""
+    """Keep the newest run of each of the ``keep`` newest nights, ``current`` and the snapshot it followed among them.
+
+    The newest folder before ``current`` stays too: a reader may just have looked it up.
+    """
     current = current_folder(workspace)
     folders = sorted(
         (path for path in workspace.published.iterdir() if (path / MANIFEST).is_file() and not path.is_symlink()),
         key=lambda path: (path.name[:10], path.stat().st_mtime_ns),
         reverse=True,
     )
-    for path in folders[keep:]:
-        if path.resolve() != current:
+    newest_runs = {path.name[:10]: path for path in reversed(folders)}
+    kept = {newest_runs[night] for night in sorted(newest_runs, reverse=True)[:keep]} | set(folders[:2])
+    if current is not None:
+        kept |= {current, workspace.published / (read_manifest(current).previous or current.name)}
+    for path in folders:
+        if path not in kept:
             shutil.rmtree(path)

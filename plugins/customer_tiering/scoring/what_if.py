@@ -18,15 +18,16 @@ from customer_tiering.publish.snapshot import DATABASE, current_folder, read_man
 from customer_tiering.warehouse.build import run_dbt
 from customer_tiering.warehouse.connection import warehouse_lock
 from customer_tiering.warehouse.identifiers import literal
+from customer_tiering.warehouse.nights import PlannedNight, land_as_of_dates
 from customer_tiering.warehouse.rules import (
     Row,
     Rules,
     check_rules,
-    land_as_of_dates,
     land_rules,
     load_rules,
     seed_folders,
 )
+from customer_tiering.warehouse.state import land_published_state
 
 _WEIGHT_DIGITS = Decimal("0.000001")
 
@@ -94,7 +95,8 @@ def what_if(profile: Profile, scheme: str | None, settings: Iterable[str], seeds
             shutil.copyfile(workspace.warehouse, copy)
         with duckdb.connect(str(copy)) as connection:
             version = land_rules(connection, rules, manifest.night)
-            land_as_of_dates(connection, rules, version, [manifest.night])
+            land_published_state(connection, workspace)
+            land_as_of_dates(connection, [PlannedNight(manifest.night, version, "run")])
         run_dbt(profile, ["run", "--select", "int_as_of_dates+"], Path(folder), warehouse=copy)
         with duckdb.connect(str(copy)) as connection:
             connection.execute(f"attach {literal(str(snapshot / DATABASE))} as published (read_only)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,13 @@ class BuildResult:
     tests: int
 
 
-def build_models(profile: Profile, log_folder: Path) -> BuildResult:
-    """Build and test every model of the profile's sources.
+def build_models(profile: Profile, log_folder: Path, warehouse: Path | None = None) -> BuildResult:
+    """Build and test every model of the profile's sources, in the company's warehouse or a side copy of it.
 
     Raises ``BuildFailed`` naming each failing node, its message and where the log is.
     """
-    with warehouse_lock(profile.workspace):
-        result = run_dbt(profile, ["build", "--exclude-resource-type", "unit_test"], log_folder)
+    with warehouse_lock(profile.workspace) if warehouse is None else nullcontext():
+        result = run_dbt(profile, ["build", "--exclude-resource-type", "unit_test"], log_folder, warehouse)
     return BuildResult(
         models=sum(node.node.resource_type == "model" for node in result),
         tests=sum(node.node.resource_type == "test" for node in result),

@@ -16,6 +16,11 @@ _WAIT_SECONDS = 900
 _SCHEMA = Path(__file__).with_name("schema.sql")
 
 
+def warehouse_schema() -> str:
+    """SQL that makes the pipeline's own tables where they are missing."""
+    return _SCHEMA.read_text(encoding="utf-8")
+
+
 @contextmanager
 def warehouse_lock(workspace: Workspace, wait_seconds: float = _WAIT_SECONDS) -> Iterator[None]:
     """Hold the company's warehouse for one step. The lock ends with its process, so a kill leaves none.
@@ -51,7 +56,7 @@ def open_warehouse(workspace: Workspace) -> Iterator[duckdb.DuckDBPyConnection]:
             ) from error
         try:
             connection.execute("set TimeZone = 'UTC'")
-            connection.execute(_SCHEMA.read_text(encoding="utf-8"))
+            connection.execute(warehouse_schema())
             yield connection
         finally:
             connection.close()

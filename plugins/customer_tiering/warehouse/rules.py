@@ -2,7 +2,7 @@
 
 A profile's seed replaces whole groups of the project's rows (a scheme's bands, one setting, ...), so an
 override never mixes with what it overrides. The version is the hash of the merged content; the models join
-each as-of date to the version in force on that day.
+each as-of date to the version in force on that day. Every version is also kept as a file outside the warehouse.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import json
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from pathlib import Path
 import duckdb
 import yaml
 
-from customer_tiering.errors import BuildFailed, RulesError
+from customer_tiering.errors import RulesError
 from customer_tiering.profile import Profile
 from customer_tiering.warehouse.identifiers import quote
 from customer_tiering.workspace import project_root
@@ -48,9 +49,11 @@ class SeedSpec:
 
 _TEXT, _OPTIONAL_TEXT = ColumnType("varchar"), ColumnType("varchar", optional=True)
 _INTEGER, _FLAG = ColumnType("integer"), ColumnType("boolean")
+_OPTIONAL_INTEGER = ColumnType("integer", optional=True)
 _SCORE, _OPTIONAL_SCORE = ColumnType("decimal(7,2)"), ColumnType("decimal(7,2)", optional=True)
 _BOUND, _REQUIRED_BOUND = ColumnType("decimal(24,6)", optional=True), ColumnType("decimal(24,6)")
 _WEIGHT = ColumnType("decimal(7,6)")
+_DAY = ColumnType("date")
 # Digits before and after the point that a column holds; more would be rounded or refused when the rules land.
 _DIGITS = {
     _BOUND: (18, 6),
@@ -59,6 +62,7 @@ _DIGITS = {
     _OPTIONAL_SCORE: (5, 2),
     _WEIGHT: (1, 6),
     _INTEGER: (9, 0),
+    _OPTIONAL_INTEGER: (9, 0),
 }
 
 SEEDS: dict[str, SeedSpec] = {
@@ -134,6 +138,19 @@ SEEDS: dict[str, SeedSpec] = {
     "gates": SeedSpec(
         {"scheme": _TEXT, "tier": _TEXT, "indicator": _TEXT, "lower_bound": _REQUIRED_BOUND, "cap_tier": _TEXT},
         ("scheme", "tier", "indicator"),
+        ("scheme",),
+    ),
+    "stability": SeedSpec(
+        {
+            "scheme": _TEXT,
+            "enter_margin": _REQUIRED_BOUND,
+            "exit_margin": _REQUIRED_BOUND,
+            "min_dwell_days": _INTEGER,
+            "spend_change": _BOUND,
+            "idle_months": _OPTIONAL_INTEGER,
+            "review": _TEXT,
+        },
+        ("scheme",),
         ("scheme",),
     ),
     "quadrants": SeedSpec(
@@ -228,6 +245,7 @@ _ALLOWED: dict[tuple[str, str], tuple[str, ...]] = {
     ("scheme_dimensions", "measure"): ("score", "raw"),
     ("scheme_dimensions", "level_by"): ("none", "bands", "rank", "rules"),
     ("scheme_indicators", "missing"): ("pending", "renormalise", "impute"),
+    ("stability", "review"): ("none", "nightly", "monthly", "quarterly", "half_yearly", "yearly"),
     ("rules", "operator"): (*_COMPARISONS, "missing", "always"),
 }
 
@@ -329,7 +347,11 @@ def _read_seed(path: Path, seed: str, problems: list[str]) -> list[Row]:
     if not path.exists():
         problems.append(f"{_shown(path)}: the file is missing")
         return []
-    spec = SEEDS[seed]
+    return read_rows(path, SEEDS[seed], problems)
+
+
+def read_rows(path: Path, spec: SeedSpec, problems: list[str]) -> list[Row]:
+    """The lines of a CSV file with exactly the columns of ``spec``; whatever is wrong is added to ``problems``."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -367,6 +389,8 @@ def _check_types(row: Row, spec: SeedSpec) -> list[str]:
             continue
         if kind == _FLAG and value not in ("true", "false"):
             problems.append(f"{row.where()}: {column} is {value!r}; write true or false")
+        if kind == _DAY and not _is_day(value):
+            problems.append(f"{row.where()}: {column} is {value!r}; write a day as YYYY-MM-DD")
         if kind in _DIGITS:
             number = _decimal(value)
             if number is None:
@@ -377,6 +401,13 @@ def _check_types(row: Row, spec: SeedSpec) -> list[str]:
             elif kind == _WEIGHT and not 0 < number <= 1:
                 problems.append(f"{row.where()}: {column} is {value}; it lies above 0 and up to 1")
     return problems
+
+
+def _is_day(value: str) -> bool:
+    try:
+        return date.fromisoformat(value).isoformat() == value
+    except ValueError:
+        return False
 
 
 def _fits(number: Decimal, kind: ColumnType) -> bool:
@@ -417,6 +448,7 @@ def _check(merged: dict[str, list[Row]], headline: str) -> list[str]:
     problems += _check_names(merged, schemes)
     problems += _check_weights(merged)
     problems += _check_completeness(merged, schemes)
+    problems += _check_stability(merged, schemes)
     for seed, group in (("score_bands", ("scheme", "indicator")), ("tier_bands", ("scheme", "dimension"))):
         grouped: dict[tuple[str, ...], list[Row]] = defaultdict(list)
         for row in merged[seed]:
@@ -635,6 +667,42 @@ def _check_conditions(rows: list[Row]) -> list[str]:
     return problems
 
 
+def _check_stability(merged: dict[str, list[Row]], schemes: dict[str, Row]) -> list[str]:
+    """Margins fit between the edges of an axis, and a tier can move at all."""
+    problems = []
+    for row in merged["stability"]:
+        numbers = {
+            column: Decimal(row[column])
+            for column in ("enter_margin", "exit_margin", "min_dwell_days", "spend_change", "idle_months")
+            if _decimal(row[column]) is not None
+        }
+        problems += [
+            f"{row.where()}: {name} is {number}; it cannot lie below 0"
+            for name, number in numbers.items()
+            if number < 0
+        ]
+        if row["review"] == "none" and not row["spend_change"] and not row["idle_months"]:
+            problems.append(f"{row.where()}: tiers of {row['scheme']} would never move: give a trigger or a review")
+        margins = numbers.get("enter_margin", Decimal(0)) + numbers.get("exit_margin", Decimal(0))
+        scheme = schemes.get(row["scheme"])
+        if scheme is None or margins <= 0:
+            continue
+        if scheme["kind"] not in ("weighted", "bands"):
+            problems.append(
+                f"{row.where()}: margins need a scheme whose score has bands (weighted, bands); "
+                f"{row['scheme']} is of kind {scheme['kind']}"
+            )
+            continue
+        for band in merged["tier_bands"]:
+            low, high = _decimal(band["lower_bound"]), _decimal(band["upper_bound"])
+            if band["scheme"] == row["scheme"] and low is not None and high is not None and high - low <= margins:
+                problems.append(
+                    f"{row.where()}: enter_margin and exit_margin together ({margins}) leave no room in the tier "
+                    f"{band['tier']}, {high - low} wide ({band.where()})"
+                )
+    return problems
+
+
 def check_bands(name: str, rows: list[Row]) -> list[str]:
     """Bands cover the whole axis: no gap, no overlap, each edge owned by exactly one band."""
     problems = []
@@ -668,23 +736,22 @@ def check_bands(name: str, rows: list[Row]) -> list[str]:
 def land_rules(connection: duckdb.DuckDBPyConnection, rules: Rules, valid_from: date) -> str:
     """Store the rules under their version unless they are there; returns the version."""
     version = rules.version
-    connection.execute(
-        "create table if not exists rules.versions (rules_version varchar primary key, valid_from date not null)"
-    )
-    for seed, spec in SEEDS.items():
-        columns = ", ".join(f"{quote(column)} {kind.sql}" for column, kind in spec.columns.items())
-        connection.execute(f"create table if not exists {quote('rules', seed)} (rules_version varchar, {columns})")
-    known = connection.execute("select 1 from rules.versions where rules_version = ?", [version]).fetchone()
-    if known:
-        return version
+    _ensure_tables(connection)
+    if not connection.execute("select 1 from rules.versions where rules_version = ?", [version]).fetchone():
+        _insert(connection, rules, version, valid_from)
+    return version
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, rules: Rules, version: str, valid_from: date) -> None:
     connection.execute("begin")
     try:
         for seed, spec in SEEDS.items():
             if not rules.rows[seed]:  # a project may map no industry; executemany refuses an empty list
                 continue
+            names = ", ".join(quote(column) for column in spec.columns)
             marks = ", ".join(f"?::{kind.sql}" for kind in spec.columns.values())
             connection.executemany(
-                f"insert into {quote('rules', seed)} values (?, {marks})",
+                f"insert into {quote('rules', seed)} (rules_version, {names}) values (?, {marks})",
                 [[version, *_values(row, spec)] for row in rules.rows[seed]],
             )
         connection.execute("insert into rules.versions values (?, ?)", [version, valid_from])
@@ -692,7 +759,51 @@ def land_rules(connection: duckdb.DuckDBPyConnection, rules: Rules, valid_from: 
     except BaseException:
         connection.execute("rollback")
         raise
-    return version
+
+
+def archive_rules(folder: Path, rules: Rules) -> None:
+    """Keep a version of the rules outside the warehouse, where a lost warehouse finds the rules of its nights."""
+    path = folder / f"{rules.version}.json"
+    if path.exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {seed: [row.values for row in rows] for seed, rows in rules.rows.items()}
+    fresh = path.with_suffix(".new")
+    fresh.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
+    fresh.replace(path)
+
+
+def ensure_rules(connection: duckdb.DuckDBPyConnection, version: str, folder: Path, valid_from: date) -> bool:
+    """Whether the warehouse knows a version of the rules; an unknown one is taken from its file, if there is one."""
+    _ensure_tables(connection)
+    if connection.execute("select 1 from rules.versions where rules_version = ?", [version]).fetchone():
+        return True
+    path = folder / f"{version}.json"
+    if not path.exists():
+        return False
+    content = json.loads(path.read_text(encoding="utf-8"))
+    rows = {
+        seed: [
+            Row({column: values.get(column, "") for column in spec.columns}, path, line)
+            for line, values in enumerate(content.get(seed, []), start=1)
+        ]
+        for seed, spec in SEEDS.items()
+    }
+    _insert(connection, Rules(rows), version, valid_from)
+    return True
+
+
+def _ensure_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    """A table per seed. Older versions of rules have nulls in columns that a newer package has added."""
+    connection.execute(
+        "create table if not exists rules.versions (rules_version varchar primary key, valid_from date not null)"
+    )
+    for seed, spec in SEEDS.items():
+        table = quote("rules", seed)
+        columns = ", ".join(f"{quote(column)} {kind.sql}" for column, kind in spec.columns.items())
+        connection.execute(f"create table if not exists {table} (rules_version varchar, {columns})")
+        for column, kind in spec.columns.items():
+            connection.execute(f"alter table {table} add column if not exists {quote(column)} {kind.sql}")
 
 
 def _values(row: Row, spec: SeedSpec) -> list[str | None]:
@@ -700,47 +811,3 @@ def _values(row: Row, spec: SeedSpec) -> list[str | None]:
     return [
         value if (value := row[column]) or kind == _OPTIONAL_TEXT else None for column, kind in spec.columns.items()
     ]
-
-
-def land_as_of_dates(
-    connection: duckdb.DuckDBPyConnection, rules: Rules, version: str, as_of_dates: Iterable[date]
-) -> None:
-    """The nights to compute, each with its rules and spend window."""
-    connection.execute("delete from meta.as_of_dates")
-    for day in as_of_dates:
-        start, end = spend_window(day, rules.setting("spend_window"), int(rules.setting("fiscal_year_start_month")))
-        connection.execute("insert into meta.as_of_dates values (?, ?, ?, ?)", [day, version, start, end])
-
-
-def built_rules(connection: duckdb.DuckDBPyConnection, as_of: date) -> str:
-    """The rules version that the models were built with for ``as_of``.
-
-    Raises ``BuildFailed`` when the warehouse holds another night.
-    """
-    row = connection.execute(
-        "select rules_version from intermediate.int_as_of_dates where as_of_date = ?", [as_of]
-    ).fetchone()
-    if row is None:
-        raise BuildFailed(f"the warehouse does not hold the night {as_of}", "run the night again from its start")
-    return str(row[0])
-
-
-def spend_window(day: date, kind: str, fiscal_start_month: int = 1) -> tuple[date, date]:
-    """First and last day (both included) of the window that annual spend covers on ``day``.
-
-    ``trailing_12_months`` ends with ``day``; ``calendar_year`` and ``fiscal_year`` are the last completed ones.
-    """
-    one_day = date.resolution
-    if kind == "trailing_12_months":
-        try:
-            start = day.replace(year=day.year - 1) + one_day
-        except ValueError:  # 29 February
-            start = date(day.year - 1, 3, 1)
-        return start, day
-    month = fiscal_start_month if kind == "fiscal_year" else 1
-    this_start = date(day.year if (day.month, day.day) >= (month, 1) else day.year - 1, month, 1)
-    # A year that ends with the as-of day itself is completed.
-    next_start = this_start.replace(year=this_start.year + 1)
-    if day + one_day == next_start:
-        return this_start, day
-    return this_start.replace(year=this_start.year - 1), this_start - one_day

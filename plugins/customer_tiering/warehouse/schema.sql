@@ -6,12 +6,10 @@ create schema if not exists rules;        -- versioned seeds
 create schema if not exists state;        -- what the last accepted night published
 create schema if not exists meta;
 
--- One row per night to compute: one on a night, many in a replay.
-create table if not exists meta.as_of_dates (
-    as_of_date date primary key,
-    rules_version varchar not null,
-    spend_window_start date not null,
-    spend_window_end date not null
+-- The rules a run began with.
+create table if not exists meta.runs (
+    run_id varchar, as_of_date date, rules_version varchar not null,
+    primary key (run_id, as_of_date)
 );
 
 -- Which loads a run saw.
@@ -51,10 +49,4 @@ create table if not exists quarantine.failures (
     source varchar, entity varchar, row_id varchar, rule varchar, column_name varchar, offending_value varchar,
     reason_en varchar, reason_zh varchar, load_id varchar, first_seen date, last_seen date,
     primary key (source, entity, row_id, rule)
-);
-
--- Tier changes of accepted nights before the one being computed, as published.
-create table if not exists state.tier_changes (
-    customer_id varchar, scheme varchar, as_of_date date, from_tier varchar, to_tier varchar,
-    direction varchar, cause varchar
 );

@@ -1,8 +1,8 @@
--- Changes of the effective tier: those of accepted nights, then tonight's. A customer's first tier (entered)
--- and its leaving a scheme (left) are kinds of their own.
-with tiers as (
+-- Changes of the effective tier: those of accepted nights, then those of the nights just computed. A customer's first
+-- tier (entered) and its leaving a scheme (left) are kinds of their own.
+with states as (
 
-    select * from {{ ref('fct_customer_tiers') }}
+    select * from {{ ref('int_tier_states') }}
 
 ),
 
@@ -18,108 +18,64 @@ ranks as (
 
 ),
 
-nights as (
-
-    select as_of_date from {{ ref('int_rules_in_force') }}
-
-),
-
-new_tiers as (
+moves as (
 
     select
         customer_id,
         scheme,
         as_of_date,
         previous_tier as from_tier,
-        effective_tier as to_tier
-    from tiers
-    where previous_tier is null or previous_tier <> effective_tier
-
-),
-
-last_accepted as (
-
-    select
-        customer_id,
-        scheme,
-        to_tier
-    from (
-        select
-            customer_id,
-            scheme,
-            to_tier,
-            row_number() over (partition by customer_id, scheme order by as_of_date desc) as newest_rank
-        from accepted_changes
-    ) as ranked
-    where newest_rank = 1
-
-),
-
-leavers as (
-
-    select
-        last_accepted.customer_id,
-        last_accepted.scheme,
-        nights.as_of_date,
-        last_accepted.to_tier as from_tier,
-        cast(null as varchar) as to_tier
-    from last_accepted
-    cross join nights
-    left join tiers
-        on
-            last_accepted.customer_id = tiers.customer_id
-            and last_accepted.scheme = tiers.scheme
-    where last_accepted.to_tier is not null and tiers.customer_id is null
-
-),
-
-tonight as (
-
-    select
-        customer_id,
-        scheme,
-        as_of_date,
-        from_tier,
-        to_tier
-    from new_tiers
-    union all
-    select
-        customer_id,
-        scheme,
-        as_of_date,
-        from_tier,
-        to_tier
-    from leavers
+        effective_tier as to_tier,
+        reason,
+        cause,
+        annual_spend,
+        case when previous_tier is not null then from_score end as from_score,
+        score as to_score,
+        correction_points_before as correction_points,
+        rule_points_before as rule_points
+    from states
+    where previous_tier is null or effective_tier is null or previous_tier <> effective_tier
 
 ),
 
 directed as (
 
     select
-        tonight.customer_id,
-        tonight.scheme,
-        tonight.as_of_date,
-        tonight.from_tier,
-        tonight.to_tier,
+        moves.customer_id,
+        moves.scheme,
+        moves.as_of_date,
+        moves.from_tier,
+        moves.to_tier,
         case
-            when tonight.from_tier is null then 'entered'
-            when tonight.to_tier is null then 'left'
-            when tonight.to_tier = 'pending' then 'to_pending'
-            when tonight.from_tier = 'pending' then 'from_pending'
+            when moves.from_tier is null then 'entered'
+            when moves.to_tier is null then 'left'
+            when moves.to_tier = 'pending' then 'to_pending'
+            when moves.from_tier = 'pending' then 'from_pending'
             when ranks_to.tier_rank < ranks_from.tier_rank then 'up'
             when ranks_to.tier_rank > ranks_from.tier_rank then 'down'
             else 'moved'
         end as direction,
-        'data' as cause
-    from tonight
+        moves.reason,
+        moves.cause,
+        moves.annual_spend,
+        moves.from_score,
+        moves.to_score,
+        cast(
+            moves.to_score - moves.from_score - moves.correction_points - moves.rule_points as decimal(30, 12)
+        ) as data_points,
+        case when moves.to_score is not null and moves.from_score is not null then moves.correction_points end
+            as correction_points,
+        case when moves.to_score is not null and moves.from_score is not null then moves.rule_points end
+            as rule_points
+    from moves
     left join ranks as ranks_from
         on
-            tonight.scheme = ranks_from.scheme
-            and tonight.from_tier = ranks_from.tier
+            moves.scheme = ranks_from.scheme
+            and moves.from_tier = ranks_from.tier
     left join ranks as ranks_to
         on
-            tonight.scheme = ranks_to.scheme
-            and tonight.to_tier = ranks_to.tier
+            moves.scheme = ranks_to.scheme
+            and moves.to_tier = ranks_to.tier
 
 )
 
@@ -130,7 +86,14 @@ select
     from_tier,
     to_tier,
     direction,
-    cause
+    reason,
+    cause,
+    annual_spend,
+    from_score,
+    to_score,
+    data_points,
+    correction_points,
+    rule_points
 from accepted_changes
 union all
 select
@@ -140,5 +103,12 @@ select
     from_tier,
     to_tier,
     direction,
-    cause
+    reason,
+    cause,
+    annual_spend,
+    from_score,
+    to_score,
+    data_points,
+    correction_points,
+    rule_points
 from directed
