@@ -60,6 +60,11 @@ class Workspace:
         return self.root / "rules"
 
     @property
+    def replay(self) -> Path:
+        """The side warehouse of the last replay."""
+        return self.root / "replay"
+
+    @property
     def reports(self) -> Path:
         """One folder per run: summary, step times, logs, Data Docs."""
         return self.root / "reports"

@@ -213,6 +213,38 @@ def what_if(
 
 
 @command
+def replay(
+    first: Annotated[str, typer.Option("--from", help="First night to recompute (YYYY-MM-DD).")] = "",
+    last: Annotated[str, typer.Option("--to", help="Last night; default: the published one.")] = "",
+    profile: ProfileOption = DEFAULT_PROFILE,
+    promote: Annotated[
+        bool, typer.Option("--promote", help="Publish the replay; without --from the last finished one.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Recompute past nights beside the warehouse and compare them with what was published."""
+    from customer_tiering.nightly import replay as replays
+    from customer_tiering.nightly.runner import parse_as_of
+    from customer_tiering.profile import load_profile
+    from customer_tiering.report.comparison import render_replay
+
+    company = load_profile(profile)
+    begin = parse_as_of(first)
+    if begin is None and not promote:
+        raise TieringError("no night to begin with", "give --from YYYY-MM-DD; see tiering replay --help")
+    if begin is not None:
+        result = replays.replay(company, begin, parse_as_of(last), lambda text: errors.print(text, highlight=False))
+        if json:
+            print(replays.as_json(result))
+        else:
+            console.print(render_replay(result))
+    if promote:
+        console.print(f"published as {replays.promote(company).name}; the next night goes on from it", highlight=False)
+    elif not json:
+        console.print("nothing published was changed; to publish it: tiering replay --promote", highlight=False)
+
+
+@command
 def ahp(
     matrix: Annotated[Path, typer.Argument(help="CSV: names in the first row and column, comparisons 1/9 to 9.")],
     scheme: Annotated[str, typer.Option("--scheme", help="Scheme that gets the weights; needs --write.")] = "",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,8 @@ from customer_tiering.workspace import Workspace, project_root
 
 if TYPE_CHECKING:
     import duckdb
+
+    from customer_tiering.publish.snapshot import Manifest
 
 
 @dataclass(frozen=True)
@@ -187,23 +189,29 @@ def publish(night: Night) -> dict[str, Any]:
     with journaled(night.folder, "publish") as step:
         check_run(night.workspace, night.run_id)
         profile = night.profile
-        manifest = snapshot.Manifest(
-            profile=profile.name,
-            as_of_date=night.as_of_date,
-            run_id=night.run_id,
-            rules_version="",
-            config_hash=hashlib.sha256(profile.model_dump_json().encode()).hexdigest()[:16],
-            code_version=code_version(),
-            headline_scheme=profile.headline_scheme,
-            currency=profile.currency,
-            rows={},
-        )
         with open_warehouse(night.workspace) as connection:
             check_run(night.workspace, night.run_id)  # again: it may have waited for the warehouse
-            manifest = replace(manifest, rules_version=built_rules(connection, night.as_of))
+            manifest = manifest_of(profile, night.as_of, night.run_id, built_rules(connection, night.as_of))
             folder = snapshot.publish(connection, night.workspace, manifest, profile.keep_snapshots)
         step.facts = {"folder": str(folder)}
     return step.facts
+
+
+def manifest_of(profile: Profile, as_of: date, run_id: str, rules_version: str) -> Manifest:
+    """What a snapshot says about itself; publishing adds its rows."""
+    from customer_tiering.publish.snapshot import Manifest
+
+    return Manifest(
+        profile=profile.name,
+        as_of_date=as_of.isoformat(),
+        run_id=run_id,
+        rules_version=rules_version,
+        config_hash=hashlib.sha256(profile.model_dump_json().encode()).hexdigest()[:16],
+        code_version=code_version(),
+        headline_scheme=profile.headline_scheme,
+        currency=profile.currency,
+        rows={},
+    )
 
 
 def alert(night: Night) -> dict[str, Any]:

@@ -109,8 +109,18 @@ def predecessor(workspace: Workspace, as_of: date) -> Path | None:
     return folder
 
 
-def publish(connection: duckdb.DuckDBPyConnection, workspace: Workspace, manifest: Manifest, keep: int) -> Path:
+def publish(
+    connection: duckdb.DuckDBPyConnection,
+    workspace: Workspace,
+    manifest: Manifest,
+    keep: int,
+    *,
+    follows_predecessor: bool = True,
+) -> Path:
     """Write ``published/<as_of>_<run>/`` from schema ``marts`` and switch ``current`` to it.
+
+    ``follows_predecessor``: the marts were built on the state of the last accepted night, whose snapshot the manifest
+    then names.
 
     Returns the new folder. ``keep`` snapshots remain. A crash before the switch leaves only a folder that the
     next publish removes; the switch itself is one rename.
@@ -122,7 +132,7 @@ def publish(connection: duckdb.DuckDBPyConnection, workspace: Workspace, manifes
     unfinished, folder = workspace.published / f"{_UNFINISHED}{name}", workspace.published / name
     unfinished.mkdir()
     rows = _write_marts(connection, unfinished, manifest.night)
-    before = predecessor(workspace, manifest.night)
+    before = predecessor(workspace, manifest.night) if follows_predecessor else None
     _write_json(unfinished / MANIFEST, asdict(manifest) | {"rows": rows, "previous": before.name if before else None})
     for path in unfinished.iterdir():
         _flush(path)
