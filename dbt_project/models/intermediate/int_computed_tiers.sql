@@ -120,7 +120,7 @@ single as (
             totals.customer_id = dimension_scores.customer_id
             and totals.scheme = dimension_scores.scheme
             and totals.as_of_date = dimension_scores.as_of_date
-    where totals.kind in ('bands', 'rank', 'rules')
+    where totals.kind in ('bands', 'rank', 'rules', 'cluster')
 
 ),
 
