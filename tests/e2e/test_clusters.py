@@ -114,9 +114,9 @@ def test_indicators_show_what_was_compared_and_have_no_points(groups: Profile) -
         "where scheme = 'rfm_clusters' and customer_id = 'erp-major-1' order by indicator",
     )
     assert [tuple(row.values()) for row in rows] == [
-        ("cumulative_spend", Decimal(56_700), Decimal(56_700), None, Decimal("0.4"), "measured"),
+        ("cumulative_spend", Decimal(56_700), Decimal(56_700), None, Decimal("0.5"), "measured"),
         ("order_frequency", Decimal(6), Decimal(6), None, Decimal("0.3"), "measured"),
-        ("recency_days", Decimal(28), Decimal(28), None, Decimal("0.3"), "measured"),
+        ("recency_days", Decimal(28), Decimal(28), None, Decimal("0.2"), "measured"),
     ]
     (dimension,) = mart_rows(
         groups.workspace,
@@ -161,7 +161,7 @@ def test_too_few_customers_are_pending(groups: Profile) -> None:
 
 def test_what_if_recomputes_clusters(groups: Profile, tmp_path: Path) -> None:
     """The same weights move nobody; with two tiers there are two clusters, and everybody is in one of them."""
-    same = what_if(groups, None, ["weights.rfm_clusters.cumulative_spend=0.4"], None)
+    same = what_if(groups, None, ["weights.rfm_clusters.cumulative_spend=0.5"], None)
     assert (same.scheme, same.movers) == ("rfm_clusters", [])
     write_seeds(
         tmp_path,
