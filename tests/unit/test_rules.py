@@ -66,6 +66,7 @@ grid,quadrant,buyers,Grid,矩阵,spend and profit
 top,rank,repeat_buyers,Top,前列,spend
 care,rules,all,Care,关怀,last order
 map,axes,buyers,Map,坐标,profit and loyalty
+alike,cluster,buyers,Alike,相似,"recency, spend"
 """,
     "scheme_dimensions": """\
 scheme,dimension,weight,measure,level_by,label_en,label_zh
@@ -78,6 +79,7 @@ top,spend,1,raw,rank,Spend,消费
 care,last,1,raw,rules,Last order,最近
 map,profit,1,raw,rank,Profit,利润
 map,loyalty,1,raw,rules,Loyalty,忠诚
+alike,habit,1,log,cluster,Habit,习惯
 """,
     "scheme_indicators": """\
 scheme,dimension,indicator,weight,missing,missing_score
@@ -91,6 +93,8 @@ top,spend,annual_spend,1.00,pending,
 care,last,recency_days,1.00,pending,
 map,profit,profit_contribution,1.00,pending,
 map,loyalty,orders_12m,1.00,pending,
+alike,habit,recency_days,0.40,pending,
+alike,habit,annual_spend,0.60,pending,
 """,
     "score_bands": """\
 scheme,indicator,lower_bound,upper_bound,lower_included,upper_included,score
@@ -165,6 +169,8 @@ top,rest,2,Rest,其他,mail,邮件
 care,fresh,1,Fresh,新,thank,感谢
 care,stale,2,Stale,旧,remind,提醒
 care,never,3,Never,从未,invite,邀请
+alike,near,1,Near,近,thank,感谢
+alike,far,2,Far,远,call,致电
 """,
     "indicators": "indicator,label_en,label_zh,unit,definition,formula,source,time_window\n"
     + "".join(f"{name},{name},指标,u,d,f,s,w\n" for name in DICTIONARY),
@@ -287,7 +293,7 @@ def test_a_seed_without_rows_can_be_landed(seeds: Path, connection: duckdb.DuckD
     (seeds / "industry_mapping.csv").write_text(SMALL_SEEDS["industry_mapping"].splitlines()[0] + "\n")
     land_rules(connection, load(seeds), date(2024, 1, 1))
     assert connection.execute("select count(*) from rules.industry_mapping").fetchone() == (0,)
-    assert connection.execute("select count(*) from rules.tiers").fetchone() == (14,)
+    assert connection.execute("select count(*) from rules.tiers").fetchone() == (16,)
 
 
 # --- mistakes -----------------------------------------------------------------------------------------------
@@ -558,7 +564,7 @@ MISTAKES: dict[str, tuple[str, str, str, str]] = {
     ),
     "unknown kind": (
         "schemes", "abc,bands", "abc,band",
-        "schemes.csv:3: kind 'band' is not one of weighted, bands, quadrant, rank, axes, rules",
+        "schemes.csv:3: kind 'band' is not one of weighted, bands, quadrant, rank, axes, rules, cluster",
     ),
     "unknown population": (
         "schemes", "abc,bands,buyers", "abc,bands,payers",
@@ -566,11 +572,11 @@ MISTAKES: dict[str, tuple[str, str, str, str]] = {
     ),
     "unknown measure": (
         "scheme_dimensions", "abc,spend,1,raw", "abc,spend,1,rare",
-        "scheme_dimensions.csv:4: measure 'rare' is not one of score, raw",
+        "scheme_dimensions.csv:4: measure 'rare' is not one of score, raw, log",
     ),
     "unknown level_by": (
         "scheme_dimensions", "abc,spend,1,raw,bands", "abc,spend,1,raw,band",
-        "scheme_dimensions.csv:4: level_by 'band' is not one of none, bands, rank, rules",
+        "scheme_dimensions.csv:4: level_by 'band' is not one of none, bands, rank, rules, cluster",
     ),
     "unknown policy for missing values": (
         "scheme_indicators", "strategic_level,1.00,renormalise", "strategic_level,1.00,renormalize",
@@ -677,6 +683,49 @@ MISTAKES: dict[str, tuple[str, str, str, str]] = {
         "grid,profit,0.30,raw,rank,Profit,利润\ngrid,more,0.10,raw,rank,More,更多\n",
         "schemes.csv:4: a quadrant scheme has two dimensions, named in the same order in quadrants.csv",
     ),
+    "cluster scheme whose dimension is banded": (
+        "schemes", "abc,bands", "abc,cluster",
+        "schemes.csv:3: a scheme of kind cluster has one dimension with that level_by",
+    ),
+    "cluster scheme of two dimensions": (
+        "scheme_dimensions", "alike,habit,1,log,cluster,Habit,习惯\n",
+        "alike,habit,0.5,log,cluster,Habit,习惯\nalike,more,0.5,log,cluster,More,更多\n",
+        "schemes.csv:8: a scheme of kind cluster has one dimension with that level_by",
+    ),
+    "clusters in a scheme of another kind": (
+        "scheme_dimensions", "grid,spend,0.60,raw,bands", "grid,spend,0.60,raw,cluster",
+        "scheme_dimensions.csv:5: level_by cluster needs a scheme of kind cluster, not quadrant",
+    ),
+    "clusters ranked by no one indicator": (
+        "scheme_indicators", "recency_days,0.40,pending,\nalike,habit,annual_spend,0.60",
+        "recency_days,0.5,pending,\nalike,habit,annual_spend,0.50",
+        "scheme_dimensions.csv:11: clusters are ranked by the indicator that weighs most; in alike 2 indicators "
+        "weigh 0.5",
+    ),
+    "clusters of a name": (
+        "scheme_indicators", "alike,habit,recency_days", "alike,habit,company_size",
+        "scheme_indicators.csv:12: company_size is a name, a log dimension needs a number; measure it by score",
+    ),
+    "cluster scheme with one tier": (
+        "tiers", "alike,far,2,Far,远,call,致电\n", "",
+        "schemes.csv:8: a scheme of kind cluster has two or more tiers in tiers.csv, ranked 1, 2, 3 …; alike has 1",
+    ),
+    "cluster scheme without tiers": (
+        "tiers", "alike,near,1,Near,近,thank,感谢\nalike,far,2,Far,远,call,致电\n", "", "alike has none",
+    ),
+    "cluster tiers with a gap in the ranks": (
+        "tiers", "alike,far,2", "alike,far,3",
+        "schemes.csv:8: a scheme of kind cluster has two or more tiers in tiers.csv, ranked 1, 2, 3 …; alike has 1, 3",
+    ),
+    "cluster tiers of one rank": ("tiers", "alike,far,2", "alike,far,1", "alike has 1, 1"),
+    "log where values are not compared": (
+        "scheme_dimensions", "top,spend,1,raw,rank", "top,spend,1,log,rank",
+        "scheme_dimensions.csv:7: measure log is for a dimension whose level_by is cluster; write raw",
+    ),
+    "clusters by score without score bands": (
+        "scheme_dimensions", "alike,habit,1,log,cluster", "alike,habit,1,score,cluster",
+        "scheme_indicators.csv:12: indicator recency_days of scheme alike has no scores",
+    ),
     "ranks do not reach everyone": (
         "ranks", "top,spend,rest,1", "top,spend,rest,0.9",
         "ranks.csv:5: the largest cumulative_share of top spend is 0.9, not 1",
@@ -714,7 +763,8 @@ def test_a_missing_file_is_named(seeds: Path) -> None:
 
 
 def test_a_headline_that_is_no_scheme_is_named(seeds: Path) -> None:
-    assert "headline_scheme 'rfm' is not one of value, abc, grid, top, care, map" in problem_of(seeds, headline="rfm")
+    expected = "headline_scheme 'rfm' is not one of value, abc, grid, top, care, map, alike"
+    assert expected in problem_of(seeds, headline="rfm")
 
 
 def test_an_override_of_no_known_seed_is_named(seeds: Path, override: Path) -> None:
@@ -846,7 +896,7 @@ def test_landing_the_same_rules_twice_adds_nothing(seeds: Path, connection: duck
     change(seeds, "tiers", "拜访", "上门")
     other = land_rules(connection, load(seeds), date(2024, 1, 3))
     assert {row[0] for row in content()["versions"]} == {version, other}
-    assert connection.execute("select count(*) from rules.tiers").fetchone() == (28,)
+    assert connection.execute("select count(*) from rules.tiers").fetchone() == (32,)
 
 
 def test_landed_bounds_have_types_and_an_empty_bound_is_null(

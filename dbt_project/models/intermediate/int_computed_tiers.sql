@@ -1,5 +1,5 @@
--- The tier that the night's figures give. Weighted and bands: bands of the score, capped by gates. Rank, rules:
--- the level of the one dimension. Quadrant: the pair of levels. Axes: the levels side by side. A customer that lacks
+-- The tier that the night's figures give. Weighted and bands: bands of the score, capped by gates. Rank,
+-- rules, cluster: the level of the one dimension. Quadrant: the pair of levels. Axes: the levels side by side. A customer that lacks
 -- what its scheme needs is pending. Beside it: the tier a customer may enter, and the one it must leave for, when
 -- the scheme asks for a margin at the edges.
 with totals as (
@@ -216,7 +216,7 @@ single as (
             totals.customer_id = dimension_scores.customer_id
             and totals.scheme = dimension_scores.scheme
             and totals.as_of_date = dimension_scores.as_of_date
-    where totals.kind in ('rank', 'rules')
+    where totals.kind in ('rank', 'rules', 'cluster')
 
 ),
 

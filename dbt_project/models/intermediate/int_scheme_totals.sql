@@ -1,6 +1,6 @@
 -- Score of a customer in a scheme. Weighted: the sum of the points. Quadrant: the weighted mean of its dimensions'
 -- percent ranks (raw) or scores, which orders customers inside a quadrant. One raw dimension: the value itself.
--- Axes have none. Coverage is the share of the weight that was really measured.
+-- Axes, rules and clusters have none. Coverage is the share of the weight that was really measured.
 with scores as (
 
     select * from {{ ref('fct_indicator_scores') }}

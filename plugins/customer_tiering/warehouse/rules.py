@@ -240,10 +240,10 @@ _NUMERIC_SETTINGS = (
 _COMPARISONS = ("=", "<>", ">=", ">", "<=", "<")
 # What a column of a seed may say.
 _ALLOWED: dict[tuple[str, str], tuple[str, ...]] = {
-    ("schemes", "kind"): ("weighted", "bands", "quadrant", "rank", "axes", "rules"),
+    ("schemes", "kind"): ("weighted", "bands", "quadrant", "rank", "axes", "rules", "cluster"),
     ("schemes", "population"): ("buyers", "repeat_buyers", "prospects", "consumers", "all"),
-    ("scheme_dimensions", "measure"): ("score", "raw"),
-    ("scheme_dimensions", "level_by"): ("none", "bands", "rank", "rules"),
+    ("scheme_dimensions", "measure"): ("score", "raw", "log"),
+    ("scheme_dimensions", "level_by"): ("none", "bands", "rank", "rules", "cluster"),
     ("scheme_indicators", "missing"): ("pending", "renormalise", "impute"),
     ("stability", "review"): ("none", "nightly", "monthly", "quarterly", "half_yearly", "yearly"),
     ("rules", "operator"): (*_COMPARISONS, "missing", "always"),
@@ -554,10 +554,13 @@ def _check_completeness(merged: dict[str, list[Row]], schemes: dict[str, Row]) -
             problems.append(f"{row.where()}: scheme {name} has no dimension (scheme_dimensions.csv)")
         if row["kind"] == "weighted" and (name, "") not in levels["bands"]:
             problems.append(f"{row.where()}: scheme {name} has no tier bands for its score (tier_bands.csv)")
-        if row["kind"] in ("bands", "rank", "rules") and [item["level_by"] for item in dimensions] != [row["kind"]]:
+        one_level = ("bands", "rank", "rules", "cluster")
+        if row["kind"] in one_level and [item["level_by"] for item in dimensions] != [row["kind"]]:
             problems.append(f"{row.where()}: a scheme of kind {row['kind']} has one dimension with that level_by")
         if row["kind"] == "quadrant":
             problems += _check_quadrants(row, dimensions, merged["quadrants"], levels)
+        if row["kind"] == "cluster":
+            problems += _check_cluster_tiers(row, merged["tiers"])
         for item in dimensions:
             method = item["level_by"]
             if method in levels and (name, item["dimension"]) not in levels[method]:
@@ -574,13 +577,18 @@ def _check_completeness(merged: dict[str, list[Row]], schemes: dict[str, Row]) -
                     f"{item.where()}: dimension {item['dimension']} of scheme {name} uses no indicator "
                     "(scheme_indicators.csv)"
                 )
-            if item["measure"] == "raw" and len(indicators) > 1:
+            if method == "cluster":
+                problems += _check_clusters(row, item, indicators)
+            elif item["measure"] == "log":
+                problems.append(f"{item.where()}: measure log is for a dimension whose level_by is cluster; write raw")
+            elif item["measure"] == "raw" and len(indicators) > 1:
                 problems.append(f"{item.where()}: a raw dimension uses one indicator, {name} has {len(indicators)}")
             elif method == "rank" and len(indicators) > 1:
                 problems.append(f"{item.where()}: a ranked dimension uses one indicator, {name} has {len(indicators)}")
-            if item["measure"] == "raw":
+            if item["measure"] in ("raw", "log"):
                 problems += [
-                    f"{use.where()}: {use['indicator']} is a name, a raw dimension needs a number; measure it by score"
+                    f"{use.where()}: {use['indicator']} is a name, a {item['measure']} dimension needs a number; "
+                    "measure it by score"
                     for use in indicators
                     if use["indicator"] in level_indicator_names()
                 ]
@@ -620,6 +628,31 @@ def _check_quadrants(
         for first in sorted(first_levels)
         for second in sorted(second_levels)
         if (first, second) not in given
+    ]
+
+
+def _check_clusters(scheme: Row, dimension: Row, indicators: list[Row]) -> list[str]:
+    """Clusters are the tiers of a scheme of their own, ranked by the one indicator that weighs most."""
+    problems = []
+    if scheme["kind"] != "cluster":
+        problems.append(f"{dimension.where()}: level_by cluster needs a scheme of kind cluster, not {scheme['kind']}")
+    weights = [Decimal(use["weight"]) for use in indicators]
+    if weights and weights.count(max(weights)) > 1:
+        problems.append(
+            f"{dimension.where()}: clusters are ranked by the indicator that weighs most; in {scheme['scheme']} "
+            f"{weights.count(max(weights))} indicators weigh {max(weights)}"
+        )
+    return problems
+
+
+def _check_cluster_tiers(scheme: Row, tiers: list[Row]) -> list[str]:
+    """A cluster scheme looks for as many clusters as it has tiers; the best gets tier_rank 1, and so on."""
+    ranks = sorted(int(Decimal(row["tier_rank"])) for row in tiers if row["scheme"] == scheme["scheme"])
+    if len(ranks) >= 2 and ranks == list(range(1, len(ranks) + 1)):
+        return []
+    return [
+        f"{scheme.where()}: a scheme of kind cluster has two or more tiers in tiers.csv, ranked 1, 2, 3 …; "
+        f"{scheme['scheme']} has {', '.join(map(str, ranks)) or 'none'}"
     ]
 
 

@@ -1,5 +1,6 @@
 -- Score and level of each dimension of a scheme. The score is the weighted mean of its indicators' scores (or the
--- raw value); the level comes from bands, from rank among the scheme's customers, or from ordered rules.
+-- raw value); the level comes from bands, from rank among the scheme's customers, from ordered rules, or from the
+-- cluster that the customer belongs to. A clustered dimension has no score: its indicators do not add up.
 with scores as (
 
     select * from {{ ref('fct_indicator_scores') }}
@@ -36,6 +37,18 @@ ruled_levels as (
 
 ),
 
+tiers as (
+
+    select * from {{ source('rules', 'tiers') }}
+
+),
+
+clusters as (
+
+    select * from {{ ref('int_dimension_clusters') }}
+
+),
+
 sums as (
 
     select
@@ -63,7 +76,7 @@ scored as (
         dimensions.weight,
         cast(
             case
-                when sums.has_pending = 1 or sums.counted_weight = 0 then null
+                when sums.has_pending = 1 or sums.counted_weight = 0 or dimensions.level_by = 'cluster' then null
                 when sums.counted_weight = 1 then sums.weighted_score
                 else round(cast(sums.weighted_score as double) / cast(sums.counted_weight as double), 6)
             end as decimal(24, 6)
@@ -93,6 +106,7 @@ select
         when 'bands' then tier_bands.tier
         when 'rank' then ranked_levels.level
         when 'rules' then ruled_levels.level
+        when 'cluster' then tiers.tier
     end as level
 from scored
 left join tier_bands
@@ -115,3 +129,14 @@ left join ruled_levels
         and scored.scheme = ruled_levels.scheme
         and scored.dimension = ruled_levels.dimension
         and scored.as_of_date = ruled_levels.as_of_date
+left join clusters
+    on
+        scored.customer_id = clusters.customer_id
+        and scored.scheme = clusters.scheme
+        and scored.dimension = clusters.dimension
+        and scored.as_of_date = clusters.as_of_date
+left join tiers
+    on
+        clusters.scheme = tiers.scheme
+        and clusters.cluster_rank = tiers.tier_rank
+        and scored.rules_version = tiers.rules_version

@@ -1,7 +1,7 @@
 -- Why a customer has its score: per scheme and indicator the raw value, its score by bands or levels, the weight
--- and the points. In a dimension measured raw the score is the value itself. A missing value follows its policy:
--- pending (the customer cannot be scored), renormalise (the other weights share its part) or impute (a set
--- score). Points of a weighted scheme add up to its score exactly (decimals).
+-- and the points. In a dimension measured raw or log the score is the value itself. A missing value follows its
+-- policy: pending (the customer cannot be scored), renormalise (the other weights share its part) or impute (a set
+-- score). Points of a weighted scheme add up to its score exactly (decimals); clusters compare and have no points.
 with members as (
 
     select * from {{ ref('int_scheme_members') }}
@@ -48,6 +48,7 @@ chosen as (
         members.as_of_date,
         members.rules_version,
         dimensions.measure,
+        dimensions.level_by,
         scheme_indicators.missing,
         scheme_indicators.missing_score,
         indicator_values.raw_value,
@@ -82,10 +83,11 @@ scored as (
         chosen.as_of_date,
         chosen.raw_value,
         chosen.raw_level,
+        chosen.level_by,
         chosen.weight_in_dimension,
         chosen.weight,
         case
-            when chosen.measure = 'raw' then chosen.raw_value
+            when chosen.measure in ('raw', 'log') then chosen.raw_value
             else coalesce(score_bands.score, level_scores.score)
         end as measured_score,
         case when chosen.missing = 'impute' then chosen.missing_score end as imputed_score,
@@ -118,6 +120,7 @@ judged as (
         as_of_date,
         raw_value,
         raw_level,
+        level_by,
         weight_in_dimension,
         weight,
         cast(coalesce(measured_score, imputed_score) as decimal(24, 6)) as score,
@@ -155,6 +158,7 @@ shared as (
         judged.raw_value,
         judged.raw_level,
         judged.score,
+        judged.level_by,
         judged.weight_in_dimension,
         judged.weight,
         judged.status,
@@ -193,6 +197,7 @@ select
     weight_in_dimension,
     weight,
     case
+        when level_by = 'cluster' then null
         when counted_weight = 1 then full_points
         -- The heaviest indicator takes what rounding leaves over, so that the points add up to the rounded total.
         when share_order = 1

@@ -1,0 +1,241 @@
+"""Cluster schemes on whole nights: groups by hand, other rules by what-if, many nights at once, the same again."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from rich.console import Console
+
+from customer_tiering.profile import Profile, load_profile
+from customer_tiering.publish.snapshot import current_folder
+from customer_tiering.report.assessment import render_assessment
+from customer_tiering.sample import generate_company
+from customer_tiering.scoring.explain import explain
+from customer_tiering.scoring.what_if import what_if
+from customer_tiering.warehouse.build import run_dbt
+from customer_tiering.warehouse.rules import land_as_of_dates, land_rules, load_rules
+from nights import ErpDatabase, mart_rows, run_night, write_profile
+
+NIGHT = date(2026, 3, 30)
+pytestmark = pytest.mark.slow
+
+# Customers of each tier: how many, orders, amount of an order of the first (the others buy 5 % more each), last order.
+GROUPS = {
+    "core": (3, 12, 400_000, "2026-03-2"),
+    "major": (5, 6, 9_000, "2026-03-0"),
+    "regular": (6, 3, 1_000, "2025-12-0"),
+    "marginal": (8, 1, 120, "2023-05-0"),
+}
+GIANT = "core-0"
+
+
+@pytest.fixture(scope="module")
+def groups(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Profile]:
+    """22 buyers in four separated groups, one of them a giant, and a customer that never bought."""
+    root = tmp_path_factory.mktemp("clusters")
+    erp = ErpDatabase(root / "erp.sqlite")
+    erp.products(2)
+    erp.customer("never")
+    for tier, (count, orders, amount, last) in GROUPS.items():
+        for index in range(count):
+            code = f"{tier}-{index}"
+            erp.customer(code)
+            for number in range(orders):
+                price = Decimal(amount) * (100 + 5 * index) / 100 * (30 if code == GIANT else 1)
+                day = f"{last}{index + 1}" if number == 0 else f"2023-01-{number:02}"
+                erp.order(f"{code}-{number}", code, day, [("P1", f"{price:.2f}", "1.00")])
+    (root / "profiles" / "groups" / "seeds").mkdir(parents=True)
+    write_seeds(root / "profiles" / "groups" / "seeds", NEIGHBOURS)
+    write_profile(root / "profiles", "groups", sources={"erp": {"url": erp.url}})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TIERING_VAR", str(root / "var"))
+        patch.setenv("TIERING_PROFILES", str(root / "profiles"))
+        yield run_night("groups", NIGHT).profile
+
+
+# A company's own clusters: a feature that some lack and the others' weight replaces, one that is imputed, one by score.
+NEIGHBOURS = {
+    "schemes": "scheme,kind,population,label_en,label_zh,description\n"
+    "neighbours,cluster,all,Neighbours,近邻,alike in orders and punctuality\n"
+    "crowd,cluster,prospects,Crowd,人群,too few to cluster\n",
+    "scheme_dimensions": "scheme,dimension,weight,measure,level_by,label_en,label_zh\n"
+    "neighbours,habit,1,log,cluster,Habit,习惯\n"
+    "crowd,habit,1,score,cluster,Habit,习惯\n",
+    "scheme_indicators": "scheme,dimension,indicator,weight,missing,missing_score\n"
+    "neighbours,habit,average_order_value,0.60,impute,0\n"
+    "neighbours,habit,recency_days,0.25,renormalise,\n"
+    "neighbours,habit,on_time_payment_rate,0.15,renormalise,\n"
+    "crowd,habit,tenure_years,1,pending,\n",
+    "score_bands": "scheme,indicator,lower_bound,upper_bound,lower_included,upper_included,score\n"
+    "crowd,tenure_years,5,,true,false,100\ncrowd,tenure_years,,5,false,false,40\n",
+    "tiers": "scheme,tier,tier_rank,label_en,label_zh,strategy_en,strategy_zh\n"
+    "neighbours,big,1,Big,大,visit,拜访\nneighbours,small,2,Small,小,mail,邮件\n"
+    "crowd,old,1,Old,老,thank,感谢\ncrowd,new,2,New,新,greet,问候\n",
+}
+
+
+def write_seeds(folder: Path, seeds: dict[str, str]) -> None:
+    for name, text in seeds.items():
+        (folder / f"{name}.csv").write_text(text, encoding="utf-8")
+
+
+def tiers(profile: Profile, scheme: str) -> dict[str, dict[str, Any]]:
+    rows = mart_rows(profile.workspace, "select * from fct_customer_tiers where scheme = ?", [scheme])
+    return {row["customer_id"].removeprefix("erp-"): row for row in rows}
+
+
+def test_separated_groups_are_the_tiers(groups: Profile) -> None:
+    """Each group its tier, best spend first, a giant among its like; who never bought is no buyer."""
+    rows = tiers(groups, "rfm_clusters")
+    assert {code: row["effective_tier"] for code, row in rows.items()} == {
+        f"{tier}-{index}": tier for tier, (count, *_) in GROUPS.items() for index in range(count)
+    }
+    assert {(row["score"], row["coverage"]) for row in rows.values()} == {(None, Decimal(1))}
+    summary = mart_rows(
+        groups.workspace,
+        "select tier, customers from agg_tier_summary where scheme = 'rfm_clusters' order by tier_rank",
+    )
+    assert {row["tier"]: row["customers"] for row in summary if row["customers"]} == {
+        tier: count for tier, (count, *_) in GROUPS.items()
+    }
+
+
+def test_indicators_show_what_was_compared_and_have_no_points(groups: Profile) -> None:
+    rows = mart_rows(
+        groups.workspace,
+        "select indicator, raw_value, score, points, weight, status from fct_indicator_scores "
+        "where scheme = 'rfm_clusters' and customer_id = 'erp-major-1' order by indicator",
+    )
+    assert [tuple(row.values()) for row in rows] == [
+        ("cumulative_spend", Decimal(56_700), Decimal(56_700), None, Decimal("0.5"), "measured"),
+        ("order_frequency", Decimal(6), Decimal(6), None, Decimal("0.3"), "measured"),
+        ("recency_days", Decimal(28), Decimal(28), None, Decimal("0.2"), "measured"),
+    ]
+    (dimension,) = mart_rows(
+        groups.workspace,
+        "select dimension, score, level from fct_dimension_scores "
+        "where scheme = 'rfm_clusters' and customer_id = 'erp-major-1'",
+    )
+    assert dimension == {"dimension": "rfm", "score": None, "level": "major"}
+
+
+def test_an_assessment_of_a_cluster_can_be_read(groups: Profile) -> None:
+    folder = current_folder(groups.workspace)
+    assert folder is not None
+    explanation = explain(folder, GIANT, "rfm_clusters")
+    assert (explanation.next_tier, explanation.missing_points, explanation.steps) == (None, None, [])
+    console = Console(width=160)
+    with console.capture() as capture:
+        console.print(render_assessment(explanation))
+    assert "core 核心群" in capture.get()
+
+
+def test_missing_values_follow_their_policies(groups: Profile) -> None:
+    """Nobody has invoices, so punctuality is left out; who never ordered is compared by an order value of 0 alone."""
+    rows = tiers(groups, "neighbours")
+    expected = {"core": "big", "major": "big", "regular": "small", "marginal": "small", "never": "small"}
+    assert {code: row["effective_tier"] for code, row in rows.items()} == {
+        code: expected[code.split("-")[0]] for code in rows
+    }
+    assert len(rows) == 23
+    statuses = mart_rows(
+        groups.workspace,
+        "select indicator, status from fct_indicator_scores "
+        "where scheme = 'neighbours' and customer_id = 'erp-never' order by indicator",
+    )
+    assert [row["status"] for row in statuses] == ["imputed", "left_out", "left_out"]
+
+
+def test_too_few_customers_are_pending(groups: Profile) -> None:
+    """One prospect makes no two clusters."""
+    rows = tiers(groups, "crowd")
+    assert {code: row["effective_tier"] for code, row in rows.items()} == {"never": "pending"}
+
+
+def test_what_if_recomputes_clusters(groups: Profile, tmp_path: Path) -> None:
+    """The same weights move nobody; with two tiers there are two clusters, and everybody is in one of them."""
+    same = what_if(groups, None, ["weights.rfm_clusters.cumulative_spend=0.5"], None)
+    assert (same.scheme, same.movers) == ("rfm_clusters", [])
+    write_seeds(
+        tmp_path,
+        {
+            "tiers": "scheme,tier,tier_rank,label_en,label_zh,strategy_en,strategy_zh\n"
+            "rfm_clusters,core,1,Core,核心群,visit,拜访\nrfm_clusters,marginal,2,Marginal,边缘群,mail,邮件\n"
+        },
+    )
+    fewer = what_if(groups, "rfm_clusters", [], tmp_path)
+    assert {shift.tier: shift.after for shift in fewer.shifts if shift.after} == {"core": 8, "marginal": 14}
+    moved = {mover.customer_id.removeprefix("erp-").split("-")[0]: mover.to_tier for mover in fewer.movers}
+    assert moved == {"major": "core", "regular": "marginal"}
+
+
+# --- many nights at once -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Profile]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TIERING_VAR", str(tmp_path_factory.mktemp("nights")))
+        patch.delenv("TIERING_PROFILES", raising=False)
+        profile = load_profile("sample")
+        generate_company(profile.workspace.root / "source", customers=120, years=2)
+        run_night("sample", NIGHT)
+        yield profile
+
+
+def clusters_of(profile: Profile, folder: Path, days: list[date], order_by: str) -> dict[date, dict[str, str]]:
+    """Levels of the shipped scheme per night, built on a copy of the warehouse whose customers stand in that order."""
+    folder.mkdir()
+    copy = folder / "warehouse.duckdb"
+    shutil.copyfile(profile.workspace.warehouse, copy)
+    with duckdb.connect(str(copy)) as connection:
+        rules = load_rules(profile)
+        land_as_of_dates(connection, rules, land_rules(connection, rules, NIGHT), days)
+        for table in ("int_customers", "int_customer_days"):
+            connection.execute(
+                f"create or replace table intermediate.{table} as from intermediate.{table} order by {order_by}"
+            )
+    run_dbt(profile, ["run", "--select", "int_as_of_dates+"], folder, warehouse=copy)
+    with duckdb.connect(str(copy)) as connection:
+        rows = connection.execute(
+            "select as_of_date, customer_id, level from marts.fct_dimension_scores where scheme = 'rfm_clusters'"
+        ).fetchall()
+    levels: dict[date, dict[str, str]] = {day: {} for day in days}
+    for day, customer, level in rows:
+        levels[day][customer] = level
+    return levels
+
+
+def test_many_nights_at_once_are_each_what_they_are_alone(company: Profile, tmp_path: Path) -> None:
+    """Built together, alone, again, and from rows in another order: the same customers, the same clusters."""
+    days = [date(2025, 1, 31), date(2025, 9, 30), NIGHT]
+    together = clusters_of(company, tmp_path / "together", days, "customer_id")
+    assert all(set(levels.values()) == {"core", "major", "regular", "marginal"} for levels in together.values())
+    assert together[days[0]] != together[days[2]]
+    for number, order_by in ((0, "customer_id"), (2, "hash(customer_id)")):
+        alone = clusters_of(company, tmp_path / f"alone-{number}", [days[number]], order_by)
+        assert alone == {days[number]: together[days[number]]}
+    published = {
+        row["customer_id"]: row["effective_tier"]
+        for row in mart_rows(company.workspace, "select * from fct_customer_tiers where scheme = 'rfm_clusters'")
+    }
+    assert together[NIGHT] == published
+
+
+def test_better_clusters_spend_more_on_average(company: Profile) -> None:
+    rows = mart_rows(
+        company.workspace,
+        "select d.tier_rank, avg(i.cumulative_spend) spend from fct_customer_tiers t "
+        "join fct_customer_indicators i using (customer_id) join dim_tiers d on d.scheme = t.scheme "
+        "and d.tier = t.effective_tier where t.scheme = 'rfm_clusters' group by 1 order by 1",
+    )
+    assert [row["tier_rank"] for row in rows] == [1, 2, 3, 4]
+    spends = [row["spend"] for row in rows]
+    assert spends == sorted(spends, reverse=True)
