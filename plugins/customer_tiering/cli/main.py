@@ -179,12 +179,18 @@ def explain(
     customer: Annotated[str, typer.Argument(help="customer_id, or a source's id of the customer.")],
     profile: ProfileOption = DEFAULT_PROFILE,
     scheme: Annotated[str, typer.Option("--scheme", "-s", help="Scheme; default: the headline scheme.")] = "",
+    as_of: Annotated[str, typer.Option("--as-of", help="An earlier night whose snapshot is kept (YYYY-MM-DD).")] = "",
 ) -> None:
-    """Explain a customer's tier: values, scores, weights, points, the next tier and the ways there."""
+    """Explain a customer's tier: values, scores, weights, points, the next tier and the ways there, past changes."""
+    from customer_tiering.nightly.runner import parse_as_of
+    from customer_tiering.profile import load_profile
+    from customer_tiering.publish.snapshot import folder_of
     from customer_tiering.report.assessment import render_assessment
     from customer_tiering.scoring.explain import explain as explain_customer
 
-    console.print(render_assessment(explain_customer(_published(profile), customer, scheme or None)))
+    night = parse_as_of(as_of)
+    snapshot = folder_of(load_profile(profile).workspace, night) if night else _published(profile)
+    console.print(render_assessment(explain_customer(snapshot, customer, scheme or None)))
 
 
 @command
@@ -197,9 +203,10 @@ def what_if(
     ] = None,
     seeds: Annotated[Path | None, typer.Option("--seeds", help="Folder of seed files that override.")] = None,
     csv: Annotated[Path | None, typer.Option("--csv", help="Write the movers to this file too.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Write the comparison to this file too.")] = None,
 ) -> None:
     """Compare tiers under other rules with the published ones; nothing is changed."""
-    from customer_tiering.report.comparison import render_what_if, write_movers
+    from customer_tiering.report.comparison import render_what_if, write_html, write_movers
     from customer_tiering.scoring.what_if import what_if as compare
 
     if not change and seeds is None:
@@ -210,6 +217,8 @@ def what_if(
     console.print(render_what_if(result))
     if csv is not None:
         write_movers(result, csv)
+    if html is not None:
+        write_html(result, html)
 
 
 @command

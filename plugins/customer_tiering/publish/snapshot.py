@@ -78,6 +78,19 @@ def _refuse_lost_pointer(workspace: Workspace, pointer: Path) -> None:
         )
 
 
+def folder_of(workspace: Workspace, night: date) -> Path:
+    """The newest kept snapshot of a night. Raises ``PublishError`` naming the nights that are kept."""
+    kept = [path.parent for path in workspace.published.glob(f"[0-9]*/{MANIFEST}")]
+    folders = [folder for folder in kept if read_manifest(folder).night == night]
+    if folders:
+        return max(folders, key=lambda folder: folder.stat().st_mtime_ns)
+    nights = sorted({str(read_manifest(folder).night) for folder in kept})
+    raise PublishError(
+        f"no snapshot of the night {night} is kept; there are {', '.join(nights) or 'none'}",
+        "choose one of these, keep more (keep_snapshots in the profile), or recompute it: tiering replay",
+    )
+
+
 def read_manifest(folder: Path) -> Manifest:
     return Manifest(**json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +13,30 @@ from rich.text import Text
 from customer_tiering.scoring.explain import Explanation
 
 _STATUS = {"measured": "", "imputed": "imputed 估算", "left_out": "left out 不计", "pending": "pending 待评估"}
+
+_REASONS = {
+    "first_tier": "its first tier 首次评定",
+    "scored": "can be scored now 可评定",
+    "recomputed": "follows the score every night 每晚随得分",
+    "unchanged": "agrees with the score 与得分一致",
+    "within_margin": "the score is within the margin at the edge 得分在缓冲区内",
+    "dwell": "it was set too recently 未满最短保持期",
+    "no_trigger": "no trigger yet: spend, idleness or review 未触发调整",
+    "spend_change": "annual spend changed 年消费变动",
+    "no_trade": "months without trade 数月无交易",
+    "review": "scheduled review 定期复核",
+    "rules_changed": "the rules changed 规则变更",
+    "not_scored": "cannot be scored any more 无法评定",
+    "override": "set by hand 人工指定",
+    "override_ended": "the manual tier ended 人工指定到期",
+    "left": "left the scheme 退出方案",
+}
+_CAUSES = {
+    "data": "data 数据",
+    "correction": "correction 数据更正",
+    "rule_change": "rule change 规则变更",
+    "override": "by hand 人工",
+}
 
 
 def render_assessment(explanation: Explanation) -> Group:
@@ -59,7 +84,17 @@ def _verdict(explanation: Explanation) -> Text:
     tier = explanation.tier
     text = Text("tier 等级: ")
     text.append(f"{tier['effective_tier']} {tier['label_zh'] or ''}", style="bold")
-    text.append(f" since {tier['tier_since']} ({tier['reason']}), coverage {tier['coverage']:.0%}")
+    text.append(f" since {tier['tier_since']}, {_REASONS[tier['reason']]}; coverage {tier['coverage']:.0%}")
+    if tier["computed_tier"] != tier["effective_tier"]:
+        text.append(f"\nby the score alone 按得分: {tier['computed_tier']}")
+        if tier["reason"] == "dwell" and explanation.stability is not None:
+            until = tier["tier_since"] + timedelta(days=explanation.stability["min_dwell_days"])
+            text.append(f"; held until at least 至少保持至 {until}")
+    for gate in explanation.gates:
+        text.append(
+            f"\n{gate['tier']} needs {gate['indicator']} of {number(gate['lower_bound'])}, it is "
+            f"{number(gate['value'])}: capped at 封顶 {gate['cap_tier']}"
+        )
     if tier["strategy_en"]:
         text.append(f"\nstrategy 策略: {tier['strategy_en']} {tier['strategy_zh']}")
     if explanation.next_tier:
@@ -73,9 +108,26 @@ def _verdict(explanation: Explanation) -> Text:
         if not explanation.steps:
             text.append("\n  no single indicator reaches it alone")
     for change in explanation.history:
-        before, after = change["from_tier"] or "-", change["to_tier"] or "-"
-        text.append(f"\n{change['as_of_date']}  {before} → {after}  {change['direction']}, cause {change['cause']}")
+        text.append(_change(change))
     return text
+
+
+def _change(change: dict[str, Any]) -> str:
+    """A line for a change of tier, with what moved the score since the tier before was set."""
+    before, after = change["from_tier"] or "-", change["to_tier"] or "-"
+    line = f"\n{change['as_of_date']}  {before} → {after}"
+    if change["from_tier"] is None or change["to_tier"] is None:
+        return f"{line}  {change['direction']}"
+    line += f"  {_REASONS.get(change['reason'], change['reason'])}; cause 原因: {_CAUSES[change['cause']]}"
+    if change["data_points"] is None:
+        return line
+    parts = [
+        f"{label} {change[column]:+,.6g}"
+        for label, column in (("data", "data_points"), ("correction", "correction_points"), ("rules", "rule_points"))
+        if change[column]
+    ]
+    scores = f"score 得分 {number(change['from_score'])} → {number(change['to_score'])}"
+    return f"{line}\n    {scores}: {', '.join(parts) or 'the same'}"
 
 
 def number(value: Decimal | None) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import asdict, fields
 from decimal import Decimal
 from pathlib import Path
 
-from rich.console import Group
+from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
@@ -18,8 +19,8 @@ from customer_tiering.scoring.what_if import Mover, WhatIf
 _MOVERS_SHOWN = 20
 
 
-def render_what_if(result: WhatIf) -> Group:
-    """Customers per tier before and after, then the movers with most spend."""
+def render_what_if(result: WhatIf, shown: int = _MOVERS_SHOWN) -> Group:
+    """Customers per tier before and after, then the ``shown`` movers with most spend."""
     tiers = Table(title=f"{result.scheme} on {result.as_of_date}", title_justify="left")
     for column in ("tier 等级", "before 之前", "after 之后", "change 变化"):
         tiers.add_column(column, justify="left" if column.startswith("tier") else "right")
@@ -33,7 +34,7 @@ def render_what_if(result: WhatIf) -> Group:
         f"{len(result.movers) - len(up) - len(down):,} otherwise"
     )
     movers = Table("customer 客户", "name 名称", "from", "to", "spend 消费", "most changed points 主要变化")
-    for mover in result.movers[:_MOVERS_SHOWN]:
+    for mover in result.movers[:shown]:
         movers.add_row(
             mover.customer_id,
             mover.customer_name,
@@ -42,7 +43,7 @@ def render_what_if(result: WhatIf) -> Group:
             number(mover.annual_spend),
             mover.reason,
         )
-    more = len(result.movers) - _MOVERS_SHOWN
+    more = len(result.movers) - shown
     return Group(
         tiers, words, *([movers] if result.movers else []), *([Text(f"and {more:,} more")] if more > 0 else [])
     )
@@ -73,6 +74,14 @@ def render_replay(result: Replay) -> Group:
         for name, counts in (("cause 原因", result.causes), ("reason 依据", result.reasons))
     ]
     return Group(table, *(Text(line) for line in counted))
+
+
+def write_html(result: WhatIf, path: Path) -> None:
+    """The whole comparison as one self-contained HTML page."""
+    with io.StringIO() as nowhere:
+        console = Console(record=True, width=140, file=nowhere)
+        console.print(render_what_if(result, shown=len(result.movers)))
+        path.write_text(console.export_html(inline_styles=True), encoding="utf-8")
 
 
 def write_movers(result: WhatIf, path: Path) -> None:

@@ -45,6 +45,9 @@ class Explanation:
     scores: list[dict[str, Any]]
     dimensions: list[dict[str, Any]]
     history: list[dict[str, Any]]
+    gates: list[dict[str, Any]]
+    """Gates that keep the customer out of a tier it has the score for: the gate and the value it found."""
+    stability: dict[str, Any] | None
     next_tier: str | None
     missing_points: Decimal | None
     steps: list[Step]
@@ -103,6 +106,10 @@ def explain(snapshot: Path, customer_id: str, scheme: str | None = None) -> Expl
             ),
             next_tier=next_tier,
             missing_points=missing_points,
+            gates=_failed_gates(connection, chosen, tiers[0]),
+            stability=next(
+                iter(fetch_rows(connection, "select * from dim_stability where scheme = ?", [scheme])), None
+            ),
             steps=_steps(connection, scheme, scores, missing_points, included) if missing_points is not None else [],
         )
 
@@ -126,6 +133,29 @@ def _resolve(connection: duckdb.DuckDBPyConnection, name: str) -> str:
     if len(ids) > 1:
         raise TieringError(f"{name!r} is an id of several customers: {', '.join(ids)}", "give one of these")
     return str(ids[0])
+
+
+def _failed_gates(
+    connection: duckdb.DuckDBPyConnection, scheme: dict[str, Any], tier: dict[str, Any]
+) -> list[dict[str, Any]]:
+    if scheme["kind"] not in ("weighted", "bands") or tier["score"] is None:
+        return []
+    gates = fetch_rows(
+        connection,
+        "select g.* from dim_gates g join dim_tier_bands b on g.scheme = b.scheme and g.tier = b.tier "
+        "where g.scheme = $1 and (b.lower_bound is null or $2 > b.lower_bound "
+        "or ($2 = b.lower_bound and b.lower_included)) and (b.upper_bound is null or $2 < b.upper_bound "
+        "or ($2 = b.upper_bound and b.upper_included)) order by g.indicator",
+        [scheme["scheme"], tier["score"]],
+    )
+    (values,) = fetch_rows(
+        connection, "select * from fct_customer_indicators where customer_id = ?", [tier["customer_id"]]
+    )
+    return [
+        gate | {"value": value}
+        for gate in gates
+        if (value := values[gate["indicator"]]) is None or value < gate["lower_bound"]
+    ]
 
 
 def _distance(
