@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
+from filelock import FileLock, Timeout
 
-from customer_tiering.errors import OrderError, TieringError
+from customer_tiering.errors import NightBusy, OrderError, TieringError
 from customer_tiering.nightly.guard import night_lock
 from customer_tiering.nightly.steps import manifest_of
 from customer_tiering.profile import Profile
@@ -81,6 +83,14 @@ def replay(
         )
     published = read_manifest(snapshot).night
     last = last or published
+    with _one_at_a_time(workspace):
+        return _replay(profile, snapshot, first, last, published, say)
+
+
+def _replay(
+    profile: Profile, snapshot: Path, first: date, last: date, published: date, say: Callable[[str], None]
+) -> Replay:
+    workspace = profile.workspace
     if not first <= last <= published:
         raise OrderError(
             f"a replay from {first} to {last} does not lie before the published night {published}",
@@ -136,6 +146,24 @@ def promote(profile: Profile) -> Path:
     Raises ``OrderError`` unless the replay ends with the published night and nothing was published since.
     """
     workspace = profile.workspace
+    with _one_at_a_time(workspace):
+        return _promote(profile, workspace)
+
+
+@contextmanager
+def _one_at_a_time(workspace: Workspace) -> Iterator[None]:
+    lock = FileLock(workspace.root / "replay.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise NightBusy(f"a replay of {workspace.root.name} is already running", "wait for it to end") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _promote(profile: Profile, workspace: Workspace) -> Path:
     folder = workspace.replay
     if not (folder / _NOTE).is_file():
         raise OrderError("there is no finished replay to promote", "run tiering replay --from YYYY-MM-DD first")

@@ -21,6 +21,7 @@ from customer_tiering.warehouse.state import carry_state, newest_rules
 
 # A batch is one build: its cost grows with nights x customers x indicators, its memory too.
 _NIGHTS_PER_BATCH = 92
+_OLD_RULES = "old-rules-"
 
 
 def compute_nights(
@@ -94,11 +95,14 @@ def _land_tiers_under_old_rules(
     profile: Profile, changed: list[PlannedNight], log_folder: Path, warehouse: Path | None
 ) -> None:
     """Compute the nights under the rules of the night before, in a copy, so that a change's cause is known."""
-    with tempfile.TemporaryDirectory(prefix="old-rules-", dir=profile.workspace.warehouse.parent) as folder:
+    original = warehouse or profile.workspace.warehouse
+    for left_over in original.parent.glob(f"{_OLD_RULES}*"):  # of a killed run
+        shutil.rmtree(left_over)
+    with tempfile.TemporaryDirectory(prefix=_OLD_RULES, dir=original.parent) as folder:
         copy = Path(folder) / "warehouse.duckdb"
         with _opened(profile, warehouse) as connection:
             connection.execute("checkpoint")
-            shutil.copyfile(warehouse or profile.workspace.warehouse, copy)
+            shutil.copyfile(original, copy)
         with duckdb.connect(str(copy)) as connection:
             land_as_of_dates(connection, changed)
         run_dbt(profile, ["run", "--select", "+int_computed_tiers"], log_folder, warehouse=copy)
