@@ -251,8 +251,8 @@ _LIMITED_SETTINGS: dict[str, tuple[str, str, bool]] = {
     "phase_out_idle_days": ("1", "36500", True),
     "low_csat": ("0", "1", False),
     "driver_excess": ("0", "100", False),
+    "driver_min_cases": ("1", "1000000", True),
 }
-_RFM_LEVELS = ("rfm_high_score", "rfm_middle_score")
 _COMPARISONS = ("=", "<>", ">=", ">", "<=", "<")
 # What a column of a seed may say.
 _ALLOWED: dict[tuple[str, str], tuple[str, ...]] = {
@@ -523,9 +523,10 @@ def _check_settings(rows: list[Row]) -> list[str]:
             problems += _check_limits(row, *_LIMITED_SETTINGS[name])
         elif name not in _SETTING_VALUES and name not in _NUMERIC_SETTINGS:
             problems.append(f"{row.where()}: unknown setting {name!r}")
-    high, middle = (_decimal(given[name]["value"]) if name in given else None for name in _RFM_LEVELS)
-    if high is not None and middle is not None and high <= middle:
-        problems.append(f"{given[_RFM_LEVELS[0]].where()}: rfm_high_score {high} is not above rfm_middle_score {middle}")
+    high, middle = given.get("rfm_high_score"), given.get("rfm_middle_score")
+    top, cut = (_decimal(row["value"]) if row else None for row in (high, middle))
+    if high and top is not None and cut is not None and top <= cut:
+        problems.append(f"{high.where()}: rfm_high_score {top} is not above rfm_middle_score {cut}")
     return problems
 
 

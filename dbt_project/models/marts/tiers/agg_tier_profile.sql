@@ -85,7 +85,8 @@ select
     compared.median_value,
     compared.scheme_mean,
     case
-        when compared.scheme_mean > 0 then {{ ratio('compared.mean_value', 'compared.scheme_mean') }}
+        when compared.scheme_mean > 0 and compared.mean_value >= 0
+            then {{ ratio('compared.mean_value', 'compared.scheme_mean') }}
     end as index_to_scheme
 from compared
 inner join as_of_dates

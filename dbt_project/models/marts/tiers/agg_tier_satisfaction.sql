@@ -1,9 +1,9 @@
 -- Low-satisfaction diagnosis per tier, over the last 12 months: every rating and every ticket counts once. The main
 -- driver is what is worst against all customers of the scheme: complaints, time to first response or to resolution.
 {%- set drivers = {
-    'complaints_per_customer': ('Complaints', '投诉多'),
-    'first_response_hours': ('Slow first response', '首次响应慢'),
-    'resolution_hours': ('Slow resolution', '解决慢'),
+    'complaints_per_customer': ('customers', 'Complaints', '投诉多'),
+    'first_response_hours': ('responded_tickets', 'Slow first response', '首次响应慢'),
+    'resolution_hours': ('resolved_tickets', 'Slow resolution', '解决慢'),
 } %}
 with tiers as (
 
@@ -93,6 +93,8 @@ measures as (
                 then {{ ratio('coalesce(sums.complaints, 0)', 'sums.customers') }}
         end as complaints_per_customer,
         {{ ratio('scheme_sums.complaints', 'scheme_sums.customers') }} as scheme_complaints_per_customer,
+        coalesce(sums.responded_tickets, 0) as responded_tickets,
+        coalesce(sums.resolved_tickets, 0) as resolved_tickets,
         {{ ratio('sums.first_response_hours_total', 'sums.responded_tickets') }} as first_response_hours,
         {{ ratio('scheme_sums.first_response_hours_total', 'scheme_sums.responded_tickets') }}
             as scheme_first_response_hours,
@@ -108,7 +110,7 @@ measures as (
 
 excesses as (
 
-    {% for name, (label_en, label_zh) in drivers.items() -%}
+    {% for name, (cases, label_en, label_zh) in drivers.items() -%}
     select
         scheme,
         tier,
@@ -116,6 +118,7 @@ excesses as (
         '{{ name }}' as driver,
         '{{ label_en }}' as driver_en,
         '{{ label_zh }}' as driver_zh,
+        {{ cases }} as cases,
         {{ ratio(name ~ ' - scheme_' ~ name, 'scheme_' ~ name) }} as excess
     from measures
     {% if not loop.last %}union all{% endif %}
@@ -140,7 +143,10 @@ main_drivers as (
     from excesses
     inner join settings
         on excesses.as_of_date = settings.as_of_date
-    where excesses.excess > 0 and excesses.excess >= settings.driver_excess
+    where
+        excesses.excess > 0
+        and excesses.excess >= settings.driver_excess
+        and excesses.cases >= settings.driver_min_cases
 
 )
 
@@ -160,8 +166,10 @@ select
     cast(measures.complaints as integer) as complaints,
     measures.complaints_per_customer,
     measures.scheme_complaints_per_customer,
+    cast(measures.responded_tickets as integer) as responded_tickets,
     cast(measures.first_response_hours as decimal(18, 2)) as first_response_hours,
     cast(measures.scheme_first_response_hours as decimal(18, 2)) as scheme_first_response_hours,
+    cast(measures.resolved_tickets as integer) as resolved_tickets,
     cast(measures.resolution_hours as decimal(18, 2)) as resolution_hours,
     cast(measures.scheme_resolution_hours as decimal(18, 2)) as scheme_resolution_hours,
     main_drivers.driver as main_driver,

@@ -284,9 +284,10 @@ candidates as (
         profit_contribution,
         recency_days,
         complaints,
-        median_complaints,
+        {{ "median_complaints" if kind == "cost_cut" else "cast(null as decimal(24, 6))" }} as median_complaints,
         resolution_hours,
-        median_resolution_hours
+        {{ "median_resolution_hours" if kind == "cost_cut" else "cast(null as decimal(24, 6))" }}
+            as median_resolution_hours
     from judged
     where {{ kind }}_reason is not null
     {% if not loop.last %}union all{% endif %}
