@@ -57,6 +57,23 @@ rfm_monetary,100000,M
 rfm_cuts,fixed,cuts
 high_potential_score,82,potential
 expected_years,3,years
+rfm_risk_recency_days,90,R
+rfm_risk_frequency,3,F
+rfm_risk_monetary,10000,M
+rfm_important_recency_days,30,R
+rfm_important_frequency,10,F
+rfm_important_monetary,100000,M
+rfm_high_score,12,level
+rfm_middle_score,8,level
+outcome_days,90,window
+profile_top_values,3,list
+upgrade_distance,0.03,share
+upgrade_potential_rank,3,rank
+cost_cut_margin,0.05,margin
+phase_out_idle_days,365,days
+low_csat,0.6,share
+driver_excess,0.05,share
+driver_min_cases,5,tickets
 """,
     "schemes": """\
 scheme,kind,population,label_en,label_zh,description
@@ -174,6 +191,13 @@ alike,far,2,Far,远,call,致电
 """,
     "indicators": "indicator,label_en,label_zh,unit,definition,formula,source,time_window\n"
     + "".join(f"{name},{name},指标,u,d,f,s,w\n" for name in DICTIONARY),
+    "rfm_adjustments": """\
+indicator,level,lower_bound,upper_bound,lower_included,upper_included,points
+company_size,large,,,false,false,1
+company_size,micro,,,false,false,-1
+industry_growth,,0.10,,true,false,1
+industry_growth,,,0.10,false,false,-0.5
+""",
     "industry_mapping": """\
 source_value,industry_l1,industry_l2,industry_l1_en,industry_l2_en
 汽配,制造业,汽车零部件,Manufacturing,Auto Parts
@@ -734,6 +758,59 @@ MISTAKES: dict[str, tuple[str, str, str, str]] = {
         "ranks", "top,spend,first,0.10", "top,spend,first,1.0",
         "cumulative_share 1 of top spend stands already in line 4",
     ),
+    "setting of follow-up missing": (
+        "settings", "outcome_days,90,window\n", "", "settings.csv: setting 'outcome_days' is missing",
+    ),
+    "setting of follow-up is no number": (
+        "settings", "low_csat,0.6", "low_csat,60 %",
+        "settings.csv:26: low_csat is '60 %'; a number of up to 18 digits and 6 decimals is needed",
+    ),
+    "setting with more decimals than kept": (
+        "settings", "upgrade_distance,0.03", "upgrade_distance,0.0300001",
+        "settings.csv:22: upgrade_distance is '0.0300001'; a number of up to 18 digits and 6 decimals is needed",
+    ),
+    "setting out of its limits": (
+        "settings", "low_csat,0.6", "low_csat,60", "settings.csv:26: low_csat is 60; it lies between 0 and 1",
+    ),
+    "days are not whole": (
+        "settings", "outcome_days,90", "outcome_days,90.5",
+        "settings.csv:20: outcome_days is 90.5; a whole number is needed",
+    ),
+    "window of no day": (
+        "settings", "outcome_days,90", "outcome_days,0",
+        "settings.csv:20: outcome_days is 0; it lies between 1 and 3660",
+    ),
+    "RFM levels in the wrong order": (
+        "settings", "rfm_high_score,12", "rfm_high_score,8",
+        "settings.csv:18: rfm_high_score 8 is not above rfm_middle_score 8",
+    ),
+    "adjustment by an unknown indicator": (
+        "rfm_adjustments", "company_size,large", "staff,large",
+        "rfm_adjustments.csv:2: unknown indicator 'staff'; there are active_days_90d, ",
+    ),
+    "adjustment by a name without a level": (
+        "rfm_adjustments", "company_size,large,", "company_size,,",
+        "rfm_adjustments.csv:2: company_size is a name; give a level and leave the bounds empty",
+    ),
+    "adjustment by a name with bounds": (
+        "rfm_adjustments", "large,,,false", "large,5,,false",
+        "rfm_adjustments.csv:2: company_size is a name; give a level and leave the bounds empty",
+    ),
+    "adjustment by a number with a level": (
+        "rfm_adjustments", "industry_growth,,0.10", "industry_growth,fast,0.10",
+        "rfm_adjustments.csv:4: industry_growth is a number; give bounds and leave level empty",
+    ),
+    "gap in an adjustment": (
+        "rfm_adjustments", "industry_growth,,,0.10", "industry_growth,,,0.09",
+        "rfm_adjustments.csv:5 and line 4: bands of the RFM adjustment by industry_growth leave a gap between 0.09",
+    ),
+    "adjustment without points": (
+        "rfm_adjustments", "false,false,-0.5", "false,false,", "rfm_adjustments.csv:5: points is empty",
+    ),
+    "level adjusted twice": (
+        "rfm_adjustments", "company_size,micro", "company_size,large",
+        "rfm_adjustments.csv:3: company_size, large, ,  stands already in line 2",
+    ),
     "dictionary misses an indicator": (
         "indicators", "annual_spend,annual_spend,指标,u,d,f,s,w\n", "",
         "indicators.csv: indicator 'annual_spend' is not described",
@@ -872,6 +949,7 @@ def test_the_version_changes_with_the_content_of_each_seed(seed: str, seeds: Pat
         "indicators": ("annual_spend,annual_spend,", "annual_spend,Spend of a year,"),
         "tiers": ("拜访", "上门"),
         "stability": ("nightly", "monthly"),
+        "rfm_adjustments": ("large,,,false,false,1", "large,,,false,false,2"),
         "industry_mapping": ("汽配", "汽车"),
     }[seed]
     change(seeds, seed, before, after)

@@ -1,5 +1,6 @@
 -- Service over the last 12 months: complaints, response and resolution hours, CSAT (share of ratings >= 4 of
--- 5, from tickets and surveys) and NPS.
+-- 5, from tickets and surveys) and NPS. Counts and totals stand beside the means, so that groups of customers can
+-- be averaged by ticket and by rating.
 with tickets as (
 
     select * from {{ ref('int_tickets') }}
@@ -24,18 +25,24 @@ ticket_sums as (
         tickets.customer_id,
         as_of_dates.as_of_date,
         sum(case when tickets.is_complaint then 1 else 0 end) as complaints,
-        avg(
+        count(
+            case when cast(tickets.first_response_at as date) <= as_of_dates.as_of_date then 1 end
+        ) as responded_tickets,
+        sum(
             case
                 when cast(tickets.first_response_at as date) <= as_of_dates.as_of_date
                     then {{ hours_between('tickets.opened_at', 'tickets.first_response_at') }}
             end
-        ) as first_response_hours,
-        avg(
+        ) as first_response_hours_total,
+        count(
+            case when cast(tickets.resolved_at as date) <= as_of_dates.as_of_date then 1 end
+        ) as resolved_tickets,
+        sum(
             case
                 when cast(tickets.resolved_at as date) <= as_of_dates.as_of_date
                     then {{ hours_between('tickets.opened_at', 'tickets.resolved_at') }}
             end
-        ) as resolution_hours
+        ) as resolution_hours_total
     from tickets
     inner join as_of_dates
         on
@@ -68,7 +75,8 @@ rating_sums as (
     select
         ratings.customer_id,
         as_of_dates.as_of_date,
-        {{ ratio('sum(case when ratings.score >= 4 then 1 else 0 end)', 'count(*)') }} as csat
+        count(*) as ratings,
+        sum(case when ratings.score >= 4 then 1 else 0 end) as satisfied_ratings
     from ratings
     inner join as_of_dates
         on
@@ -125,9 +133,19 @@ select
     keys.customer_id,
     keys.as_of_date,
     cast(ticket_sums.complaints as integer) as complaints,
-    cast(ticket_sums.first_response_hours as decimal(18, 2)) as first_response_hours,
-    cast(ticket_sums.resolution_hours as decimal(18, 2)) as resolution_hours,
-    rating_sums.csat,
+    cast(
+        {{ ratio('ticket_sums.first_response_hours_total', 'ticket_sums.responded_tickets') }} as decimal(18, 2)
+    ) as first_response_hours,
+    cast(
+        {{ ratio('ticket_sums.resolution_hours_total', 'ticket_sums.resolved_tickets') }} as decimal(18, 2)
+    ) as resolution_hours,
+    ticket_sums.responded_tickets,
+    ticket_sums.first_response_hours_total,
+    ticket_sums.resolved_tickets,
+    ticket_sums.resolution_hours_total,
+    rating_sums.ratings,
+    rating_sums.satisfied_ratings,
+    {{ ratio('rating_sums.satisfied_ratings', 'rating_sums.ratings') }} as csat,
     nps_sums.nps
 from keys
 left join ticket_sums

@@ -210,6 +210,19 @@ SEEDS: dict[str, SeedSpec] = {
         ("indicator",),
         ("indicator",),
     ),
+    "rfm_adjustments": SeedSpec(
+        {
+            "indicator": _TEXT,
+            "level": _OPTIONAL_TEXT,
+            "lower_bound": _BOUND,
+            "upper_bound": _BOUND,
+            "lower_included": _FLAG,
+            "upper_included": _FLAG,
+            "points": _SCORE,
+        },
+        ("indicator", "level", "lower_bound", "upper_bound"),
+        ("indicator",),
+    ),
     "industry_mapping": SeedSpec(
         {
             "source_value": _TEXT,
@@ -237,6 +250,26 @@ _NUMERIC_SETTINGS = (
     "high_potential_score",
     "expected_years",
 )
+# Settings of the marts for follow-up: smallest and greatest value, and whether only whole numbers make sense.
+_LIMITED_SETTINGS: dict[str, tuple[str, str, bool]] = {
+    "rfm_risk_recency_days": ("0", "36500", False),
+    "rfm_risk_frequency": ("0", "1000000", False),
+    "rfm_risk_monetary": ("0", "1000000000000", False),
+    "rfm_important_recency_days": ("0", "36500", False),
+    "rfm_important_frequency": ("0", "1000000", False),
+    "rfm_important_monetary": ("0", "1000000000000", False),
+    "rfm_high_score": ("-100", "100", False),
+    "rfm_middle_score": ("-100", "100", False),
+    "outcome_days": ("1", "3660", True),
+    "profile_top_values": ("1", "100", True),
+    "upgrade_distance": ("0", "1", False),
+    "upgrade_potential_rank": ("1", "100", True),
+    "cost_cut_margin": ("-1", "1", False),
+    "phase_out_idle_days": ("1", "36500", True),
+    "low_csat": ("0", "1", False),
+    "driver_excess": ("0", "100", False),
+    "driver_min_cases": ("1", "1000000", True),
+}
 _COMPARISONS = ("=", "<>", ">=", ">", "<=", "<")
 # What a column of a seed may say.
 _ALLOWED: dict[tuple[str, str], tuple[str, ...]] = {
@@ -449,6 +482,7 @@ def _check(merged: dict[str, list[Row]], headline: str) -> list[str]:
     problems += _check_weights(merged)
     problems += _check_completeness(merged, schemes)
     problems += _check_stability(merged, schemes)
+    problems += _check_adjustments(merged["rfm_adjustments"])
     for seed, group in (("score_bands", ("scheme", "indicator")), ("tier_bands", ("scheme", "dimension"))):
         grouped: dict[tuple[str, ...], list[Row]] = defaultdict(list)
         for row in merged[seed]:
@@ -506,7 +540,7 @@ def _check_names(merged: dict[str, list[Row]], schemes: dict[str, Row]) -> list[
 def _check_settings(rows: list[Row]) -> list[str]:
     problems = []
     given = {row["setting"]: row for row in rows}
-    for name in (*_SETTING_VALUES, *_NUMERIC_SETTINGS):
+    for name in (*_SETTING_VALUES, *_NUMERIC_SETTINGS, *_LIMITED_SETTINGS):
         if name not in given:
             problems.append(f"settings.csv: setting {name!r} is missing")
     for row in rows:
@@ -517,8 +551,47 @@ def _check_settings(rows: list[Row]) -> list[str]:
             problems.append(f"{row.where()}: {name} is {value!r}; a number is needed")
         elif name == "fiscal_year_start_month" and value not in {str(month) for month in range(1, 13)}:
             problems.append(f"{row.where()}: fiscal_year_start_month is {value}; it lies between 1 and 12")
+        elif name in _LIMITED_SETTINGS:
+            problems += _check_limits(row, *_LIMITED_SETTINGS[name])
         elif name not in _SETTING_VALUES and name not in _NUMERIC_SETTINGS:
             problems.append(f"{row.where()}: unknown setting {name!r}")
+    high, middle = given.get("rfm_high_score"), given.get("rfm_middle_score")
+    top, cut = (_decimal(row["value"]) if row else None for row in (high, middle))
+    if high and top is not None and cut is not None and top <= cut:
+        problems.append(f"{high.where()}: rfm_high_score {top} is not above rfm_middle_score {cut}")
+    return problems
+
+
+def _check_limits(row: Row, lowest: str, highest: str, is_whole: bool) -> list[str]:
+    name, value = row["setting"], row["value"]
+    number = _decimal(value)
+    if number is None or not _fits(number, _BOUND):
+        return [f"{row.where()}: {name} is {value!r}; a number of up to 18 digits and 6 decimals is needed"]
+    if is_whole and number != round(number):
+        return [f"{row.where()}: {name} is {value}; a whole number is needed"]
+    if not Decimal(lowest) <= number <= Decimal(highest):
+        return [f"{row.where()}: {name} is {value}; it lies between {lowest} and {highest}"]
+    return []
+
+
+def _check_adjustments(rows: list[Row]) -> list[str]:
+    """Names adjust by level, numbers by bands that hold every value once."""
+    problems = []
+    numeric, levels = indicator_names(), level_indicator_names()
+    bands: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        name = row["indicator"]
+        if name in numeric:
+            bands[name].append(row)
+            if row["level"]:
+                problems.append(f"{row.where()}: {name} is a number; give bounds and leave level empty")
+        elif name not in levels:
+            known = ", ".join(sorted(numeric | levels))
+            problems.append(f"{row.where()}: unknown indicator {name!r}; there are {known}")
+        elif not row["level"] or row["lower_bound"] or row["upper_bound"]:
+            problems.append(f"{row.where()}: {name} is a name; give a level and leave the bounds empty")
+    for name, group in bands.items():
+        problems += check_bands(f"the RFM adjustment by {name}", group)
     return problems
 
 

@@ -1,5 +1,6 @@
 -- RFM of customers with at least one order: 1-5 scores by quintile cuts (equal values always share a score)
--- and the 8 classes by high/low cuts (fixed, median or mean by setting; at the cut counts as high).
+-- and the 8 classes by high/low cuts (fixed, median or mean by setting; at the cut counts as high). Beside them the
+-- sum of the scores and its level, as they are and adjusted by company size and industry potential (rfm_adjustments).
 with indicators as (
 
     select
@@ -16,6 +17,24 @@ with indicators as (
 as_of_dates as (
 
     select * from {{ ref('int_as_of_dates') }}
+
+),
+
+settings as (
+
+    select * from {{ ref('int_mart_settings') }}
+
+),
+
+indicator_values as (
+
+    select * from {{ ref('int_indicator_values') }}
+
+),
+
+adjustments as (
+
+    select * from {{ source('rules', 'rfm_adjustments') }}
 
 ),
 
@@ -69,6 +88,68 @@ compared as (
     inner join as_of_dates
         on indicators.as_of_date = as_of_dates.as_of_date
 
+),
+
+-- An attribute that is unknown, or a level without a row, adds nothing.
+adjusted as (
+
+    select
+        indicator_values.customer_id,
+        indicator_values.as_of_date,
+        sum(adjustments.points) as adjustment,
+        count(*) as adjusted_by
+    from indicator_values
+    inner join settings
+        on indicator_values.as_of_date = settings.as_of_date
+    inner join adjustments
+        on
+            settings.rules_version = adjustments.rules_version
+            and indicator_values.indicator = adjustments.indicator
+            and (
+                indicator_values.raw_level = adjustments.level
+                or (
+                    indicator_values.raw_value is not null
+                    and {{ in_band('indicator_values.raw_value', 'adjustments') }}
+                )
+            )
+    group by indicator_values.customer_id, indicator_values.as_of_date
+
+),
+
+totals as (
+
+    select
+        compared.customer_id,
+        compared.as_of_date,
+        compared.recency_days,
+        compared.frequency,
+        compared.monetary,
+        compared.r_score,
+        compared.f_score,
+        compared.m_score,
+        compared.is_recency_days_high,
+        compared.is_frequency_high,
+        compared.is_monetary_high,
+        compared.r_score + compared.f_score + compared.m_score as rfm_score,
+        coalesce(adjusted.adjustment, 0) as adjustment,
+        coalesce(adjusted.adjusted_by, 0) as adjusted_by,
+        compared.r_score + compared.f_score + compared.m_score + coalesce(adjusted.adjustment, 0) as adjusted_score,
+        settings.rfm_risk_recency_days,
+        settings.rfm_risk_frequency,
+        settings.rfm_risk_monetary,
+        settings.rfm_important_recency_days,
+        settings.rfm_important_frequency,
+        settings.rfm_important_monetary,
+        settings.rfm_high_score,
+        settings.rfm_middle_score
+    from compared
+    inner join settings
+        on compared.as_of_date = settings.as_of_date
+    left join adjusted
+        on
+            compared.customer_id = adjusted.customer_id
+            and compared.as_of_date = adjusted.as_of_date
+
 )
 
 select
@@ -91,7 +172,29 @@ select
         else '一般挽留'
     end as rfm_class,
     case
-        when recency_days >= 90 and frequency <= 3 and monetary <= 10000 then '流失风险'
-        when recency_days <= 30 and frequency >= 10 and monetary >= 100000 then '重要价值'
-    end as rfm_overlay
-from compared
+        when
+            recency_days >= rfm_risk_recency_days
+            and frequency <= rfm_risk_frequency
+            and monetary <= rfm_risk_monetary
+            then '流失风险'
+        when
+            recency_days <= rfm_important_recency_days
+            and frequency >= rfm_important_frequency
+            and monetary >= rfm_important_monetary
+            then '重要价值'
+    end as rfm_overlay,
+    cast(rfm_score as integer) as rfm_score,
+    case
+        when rfm_score >= rfm_high_score then 'high'
+        when rfm_score >= rfm_middle_score then 'middle'
+        else 'low'
+    end as rfm_level,
+    cast(adjustment as decimal(9, 2)) as adjustment,
+    cast(adjusted_by as integer) as adjusted_by,
+    cast(adjusted_score as decimal(9, 2)) as adjusted_score,
+    case
+        when adjusted_score >= rfm_high_score then 'high'
+        when adjusted_score >= rfm_middle_score then 'middle'
+        else 'low'
+    end as adjusted_level
+from totals
