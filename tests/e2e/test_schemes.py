@@ -409,7 +409,7 @@ def test_explain_takes_any_sources_id_and_the_headline_scheme(criteria: Workspac
         (
             "NEVER",
             "account_360",
-            "customer erp-NEVER is not in the population of scheme account_360 (buyers)",
+            "customer erp-NEVER is not in the population of scheme account_360 (businesses)",
             "--scheme",
         ),
     ],

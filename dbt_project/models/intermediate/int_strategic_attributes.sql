@@ -9,6 +9,9 @@ with source as (
         'size_growth': 'decimal(18, 6)',
         'demand_match': 'decimal(18, 6)',
         'strategic_level': 'varchar',
+        'assets': 'decimal(18, 2)',
+        'industry_fit': 'decimal(18, 6)',
+        'digital_demand': 'decimal(18, 6)',
         'reviewed_on': 'date',
     }) }}
 
@@ -29,6 +32,9 @@ ranked as (
         source.size_growth,
         source.demand_match,
         source.strategic_level,
+        source.assets,
+        source.industry_fit,
+        source.digital_demand,
         source.reviewed_on,
         row_number() over (
             partition by ids.customer_id
@@ -49,6 +55,9 @@ select
     size_growth,
     demand_match,
     strategic_level,
+    assets,
+    industry_fit,
+    digital_demand,
     reviewed_on
 from ranked
 where review_rank = 1
