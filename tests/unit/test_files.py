@@ -353,7 +353,7 @@ def test_a_sheet_with_chinese_headers_and_blanks(tmp_path: Path) -> None:
 
 
 def test_an_optional_column_of_a_sheet_may_be_absent(tmp_path: Path) -> None:
-    of = excel(("order_no", "note", "remark"), optional=("remark",))
+    of = excel(columns=("order_no", "note", "remark"), optional=("remark",))
     path = workbook(tmp_path / "orders-1.xlsx", ("note", "order_no"), ("x", "A1"), ("y", "A2"))
     files.check_header(source(of), of, path)
     assert values(rows_of(path, of), of) == [("A1", "x", None), ("A2", "y", None)]
