@@ -1,4 +1,5 @@
--- Lines of confirmed orders and returns, with customer, day and category, in the reporting currency at their order's rate.
+-- Lines of confirmed orders and returns, with customer, day and category, in the reporting currency at the rate of
+-- their order.
 with source as (
 
     {{ union_sources('order_lines', {
