@@ -404,7 +404,10 @@ def test_identities(default: Path) -> None:
     assert set(company) == {("erp", c) for c in codes} | {("crm", a) for a in accounts}
     by_tax = {r["tax_id"]: r["customer_code"] for r in found["erp.customers"]}
     by_phone = {r["phone"]: r["customer_code"] for r in found["erp.customers"]}
-    assert len(by_tax) == len(by_phone) == len({r["customer_name"] for r in found["erp.customers"]}) == len(codes)
+    assert len(by_phone) == len(codes)
+    companies = [r for r in found["erp.customers"] if r["tax_id"]]
+    assert len(by_tax) - 1 == len({r["customer_name"] for r in companies}) == len(companies)
+    del by_tax[""]  # of individuals
     for number, row in accounts.items():
         for key, known in (("tax_id", by_tax), ("phone", by_phone)):
             if row[key] in known:
@@ -439,9 +442,29 @@ def test_the_industry_seed_knows_every_mapped_text(default: Path) -> None:
     known = {row[0] for row in seed[1:]}
     found = read_all(default)
     unmapped = {t["key"]["account_id"] for t in found["truth"] if t["rule"] == "crm.accounts.industry_mapped"}
-    assert {r["industry"] for r in found["erp.customers"]} <= known
+    individuals = {r["customer_code"] for r in found["erp.customers"] if not r["industry"]}
+    assert {r["industry"] for r in found["erp.customers"] if r["customer_code"] not in individuals} <= known
     for row in found["crm.accounts"]:
+        assert (row["erp_customer_code"] in individuals) == (row["account_type"] in ("个人", "个人客户"))
+        if row["erp_customer_code"] in individuals:
+            assert row["industry"] == ""
+            continue
         assert (row["industry"] in known) != (row["account_id"] in unmapped)
+
+
+def test_individuals_buy_beside_the_companies(default: Path) -> None:
+    """48 of them beside 400 companies; each has one account, pays at once, and buys for what a person spends."""
+    found = read_all(default)
+    typed = Counter(r["account_type"] for r in found["crm.accounts"])
+    assert typed["个人"] + typed["个人客户"] == 48
+    assert min(typed[name] for name in ("个人客户", "企业", "企业客户", "公司", "")) > 0
+    codes = {r["customer_code"] for r in found["erp.customers"] if not r["tax_id"]}
+    assert len(codes) == 48
+    orders = [r for r in found["erp.orders"] if r["customer_code"] in codes]
+    assert {r["order_no"][:2] for r in orders} == {"SP"}
+    assert all(3_500 <= r["net_amount"] < 30_000 for r in orders)
+    assert {r["customer_code"] for r in orders} >= {c for c in codes if c < "P2024"}
+    assert codes.isdisjoint(r["customer_code"] for r in found["erp.invoices"])
 
 
 def test_strategic_sheet(default: Path) -> None:
@@ -451,9 +474,16 @@ def test_strategic_sheet(default: Path) -> None:
     assert header[0] == "account_id"
     accounts = {r["account_id"] for r in read_exports(default)["crm.accounts"]}
     assert {row[0] for row in rows} <= accounts
-    assert {row[header.index("strategic_level")] for row in rows} == {
+    reviews = [dict(zip(header, row, strict=True)) for row in rows]
+    prospects = [review for review in reviews if review["strategic_level"] == ""]
+    assert {review["strategic_level"] for review in reviews if review not in prospects} == {
         "national_key", "regional_leader", "ordinary", "non_core",
     }  # fmt: skip
+    assert 40 < len(prospects) < 80
+    for name, low, high in (("industry_fit", 0, 1), ("digital_demand", 0, 1), ("assets", 10_000, 1e10)):
+        given = [review[name] for review in reviews if review[name] != ""]
+        assert all(low <= value <= high for value in given)
+        assert (name == "industry_fit") == (len(given) == len(reviews)) and len(given) > 0.8 * len(reviews)
 
 
 def test_progress_is_reported(tmp_path: Path) -> None:

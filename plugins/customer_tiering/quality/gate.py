@@ -316,8 +316,10 @@ class Gate:
         for rule, outcome in zip(suite.expectations, outcomes, strict=True):
             if not outcome.failing_rows_sql or outcome.on_failure not in ("quarantine", "repair"):
                 continue
+            offending = _offending_value(entity, outcome.column)
+            reason = f"replace(?, '{{value}}', coalesce({offending}, ''))"
             self.connection.execute(
-                f"insert into _failing select b._row_id, ?, ?, ?, {_offending_value(entity, outcome.column)}, ?, ? "
+                f"insert into _failing select b._row_id, ?, ?, ?, {offending}, {reason}, {reason} "
                 f"from {quote('gate', name)} b "
                 f"where b._row_id in ({outcome.failing_rows_sql.rstrip().rstrip(';')})",
                 [

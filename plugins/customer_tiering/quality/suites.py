@@ -40,7 +40,7 @@ class SuiteError(TieringError):
 
 
 class RuleMeta(BaseModel):
-    """What happens to rows that fail, and how it is explained."""
+    """What happens to rows that fail, and how it is explained; ``{value}`` in a reason stands for the row's value."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -27,7 +27,8 @@ def open_by_rule(connection: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
         for name in tables
     )
     rows = connection.execute(
-        f"select f.source, f.entity, f.rule, any_value(f.reason_en), any_value(f.reason_zh), count(*) "
+        f"select f.source, f.entity, f.rule, string_agg(distinct f.reason_en, '; ' order by f.reason_en), "
+        "string_agg(distinct f.reason_zh, ';' order by f.reason_zh), count(*) "
         f"from quarantine.failures f join ({kept_out}) o using (source, entity, row_id) "
         "group by f.source, f.entity, f.rule order by f.source, f.entity, f.rule"
     ).fetchall()

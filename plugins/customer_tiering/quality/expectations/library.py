@@ -5,6 +5,7 @@ from __future__ import annotations
 from customer_tiering.quality.expectations.rows import (
     ExpectColumnPairDatesInOrder,
     ExpectColumnsToBeUniqueWithAccepted,
+    ExpectColumnValuesToHaveARate,
     ExpectColumnValuesToMatchAMapping,
     ExpectColumnValuesToReference,
     ExpectNoRowsFromQuery,
@@ -22,6 +23,7 @@ __all__ = [
     "ExpectColumnValuesToBeIsoDate",
     "ExpectColumnValuesToBeNumber",
     "ExpectColumnValuesToBeWithinRobustZScore",
+    "ExpectColumnValuesToHaveARate",
     "ExpectColumnValuesToMatchAMapping",
     "ExpectColumnValuesToReference",
     "ExpectColumnsToBeUniqueWithAccepted",
