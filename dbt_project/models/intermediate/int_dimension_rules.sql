@@ -6,15 +6,16 @@ with members as (
 
 ),
 
-indicator_values as (
-
-    select * from {{ ref('int_indicator_values') }}
-
-),
-
 rules as (
 
     select * from {{ source('rules', 'rules') }}
+
+),
+
+indicator_values as (
+
+    select * from {{ ref('int_indicator_values') }}
+    where indicator in (select rules.indicator from rules)
 
 ),
 

@@ -6,9 +6,9 @@ with scores as (
 
 ),
 
-members as (
+as_of_dates as (
 
-    select * from {{ ref('int_scheme_members') }}
+    select * from {{ ref('int_as_of_dates') }}
 
 ),
 
@@ -58,7 +58,7 @@ scored as (
         sums.scheme,
         sums.dimension,
         sums.as_of_date,
-        members.rules_version,
+        as_of_dates.rules_version,
         dimensions.level_by,
         dimensions.weight,
         cast(
@@ -69,14 +69,11 @@ scored as (
             end as decimal(24, 6)
         ) as score
     from sums
-    inner join members
-        on
-            sums.customer_id = members.customer_id
-            and sums.scheme = members.scheme
-            and sums.as_of_date = members.as_of_date
+    inner join as_of_dates
+        on sums.as_of_date = as_of_dates.as_of_date
     inner join dimensions
         on
-            members.rules_version = dimensions.rules_version
+            as_of_dates.rules_version = dimensions.rules_version
             and sums.scheme = dimensions.scheme
             and sums.dimension = dimensions.dimension
 

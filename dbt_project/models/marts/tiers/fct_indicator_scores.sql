@@ -38,37 +38,62 @@ level_scores as (
 
 ),
 
-chosen as (
+-- Ordered once per scheme, on the few rows of the rules; the rows of all customers then need no window.
+uses as (
 
     select
-        members.customer_id,
-        members.scheme,
+        scheme_indicators.rules_version,
+        scheme_indicators.scheme,
         scheme_indicators.dimension,
         scheme_indicators.indicator,
-        members.as_of_date,
-        members.rules_version,
         dimensions.measure,
         scheme_indicators.missing,
         scheme_indicators.missing_score,
-        indicator_values.raw_value,
-        indicator_values.raw_level,
         scheme_indicators.weight as weight_in_dimension,
-        cast(dimensions.weight * scheme_indicators.weight as decimal(14, 12)) as weight
-    from members
-    inner join scheme_indicators
-        on
-            members.rules_version = scheme_indicators.rules_version
-            and members.scheme = scheme_indicators.scheme
+        cast(dimensions.weight * scheme_indicators.weight as decimal(14, 12)) as weight,
+        row_number() over (
+            partition by scheme_indicators.rules_version, scheme_indicators.scheme
+            order by
+                dimensions.weight * scheme_indicators.weight desc,
+                scheme_indicators.indicator asc,
+                scheme_indicators.dimension asc
+        ) as weight_order
+    from scheme_indicators
     inner join dimensions
         on
             scheme_indicators.rules_version = dimensions.rules_version
             and scheme_indicators.scheme = dimensions.scheme
             and scheme_indicators.dimension = dimensions.dimension
+
+),
+
+chosen as (
+
+    select
+        members.customer_id,
+        members.scheme,
+        uses.dimension,
+        uses.indicator,
+        members.as_of_date,
+        members.rules_version,
+        uses.measure,
+        uses.missing,
+        uses.missing_score,
+        indicator_values.raw_value,
+        indicator_values.raw_level,
+        uses.weight_in_dimension,
+        uses.weight,
+        uses.weight_order
+    from members
+    inner join uses
+        on
+            members.rules_version = uses.rules_version
+            and members.scheme = uses.scheme
     inner join indicator_values
         on
             members.customer_id = indicator_values.customer_id
             and members.as_of_date = indicator_values.as_of_date
-            and scheme_indicators.indicator = indicator_values.indicator
+            and uses.indicator = indicator_values.indicator
 
 ),
 
@@ -84,6 +109,7 @@ scored as (
         chosen.raw_level,
         chosen.weight_in_dimension,
         chosen.weight,
+        chosen.weight_order,
         case
             when chosen.measure = 'raw' then chosen.raw_value
             else coalesce(score_bands.score, level_scores.score)
@@ -120,6 +146,7 @@ judged as (
         raw_level,
         weight_in_dimension,
         weight,
+        weight_order,
         cast(coalesce(measured_score, imputed_score) as decimal(24, 6)) as score,
         case
             when measured_score is not null then 'measured'
@@ -131,16 +158,19 @@ judged as (
 
 ),
 
-counted as (
+-- Customers whose counted weights are not the whole: only their points are shared anew.
+partly_counted as (
 
     select
         customer_id,
         scheme,
         as_of_date,
-        sum(case when status in ('measured', 'imputed') then weight else 0 end) as counted_weight,
-        sum(score * weight) as weighted_score
+        sum(case when score is not null then weight else 0 end) as counted_weight,
+        sum(score * weight) as weighted_score,
+        min(case when score is not null then weight_order end) as heaviest
     from judged
     group by customer_id, scheme, as_of_date
+    having sum(case when score is not null then weight else 0 end) <> 1
 
 ),
 
@@ -157,50 +187,65 @@ shared as (
         judged.score,
         judged.weight_in_dimension,
         judged.weight,
+        judged.weight_order,
         judged.status,
-        counted.counted_weight,
+        partly_counted.heaviest,
+        partly_counted.customer_id is null as is_fully_counted,
         cast(judged.score * judged.weight as decimal(30, 12)) as full_points,
         cast(
-            round(cast(judged.score * judged.weight as double) / cast(counted.counted_weight as double), 6)
+            round(cast(judged.score * judged.weight as double) / cast(partly_counted.counted_weight as double), 6)
             as decimal(30, 12)
         ) as shared_points,
         cast(
-            round(cast(counted.weighted_score as double) / cast(counted.counted_weight as double), 6)
+            round(cast(partly_counted.weighted_score as double) / cast(partly_counted.counted_weight as double), 6)
             as decimal(30, 12)
-        ) as shared_total,
-        row_number() over (
-            partition by judged.customer_id, judged.scheme, judged.as_of_date
-            order by case when judged.score is null then 1 else 0 end, judged.weight desc, judged.indicator asc
-        ) as share_order
+        ) as shared_total
     from judged
-    inner join counted
+    left join partly_counted
         on
-            judged.customer_id = counted.customer_id
-            and judged.scheme = counted.scheme
-            and judged.as_of_date = counted.as_of_date
+            judged.customer_id = partly_counted.customer_id
+            and judged.scheme = partly_counted.scheme
+            and judged.as_of_date = partly_counted.as_of_date
+
+),
+
+lighter as (
+
+    select
+        customer_id,
+        scheme,
+        as_of_date,
+        heaviest,
+        sum(shared_points) as points
+    from shared
+    where weight_order <> heaviest
+    group by customer_id, scheme, as_of_date, heaviest
 
 )
 
 select
-    customer_id,
-    scheme,
-    dimension,
-    indicator,
-    as_of_date,
-    raw_value,
-    raw_level,
-    score,
-    weight_in_dimension,
-    weight,
+    shared.customer_id,
+    shared.scheme,
+    shared.dimension,
+    shared.indicator,
+    shared.as_of_date,
+    shared.raw_value,
+    shared.raw_level,
+    shared.score,
+    shared.weight_in_dimension,
+    shared.weight,
     case
-        when counted_weight = 1 then full_points
+        when shared.is_fully_counted then shared.full_points
         -- The heaviest indicator takes what rounding leaves over, so that the points add up to the rounded total.
-        when share_order = 1
-            then cast(
-                shared_total + shared_points
-                - sum(shared_points) over (partition by customer_id, scheme, as_of_date) as decimal(30, 12)
-            )
-        else shared_points
+        when shared.weight_order = shared.heaviest
+            then cast(shared.shared_total - coalesce(lighter.points, 0) as decimal(30, 12))
+        else shared.shared_points
     end as points,
-    status
+    shared.status
 from shared
+left join lighter
+    on
+        shared.customer_id = lighter.customer_id
+        and shared.scheme = lighter.scheme
+        and shared.as_of_date = lighter.as_of_date
+        and shared.weight_order = lighter.heaviest
