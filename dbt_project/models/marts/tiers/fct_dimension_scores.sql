@@ -20,7 +20,14 @@ dimensions as (
 
 tier_bands as (
 
-    select * from {{ source('rules', 'tier_bands') }}
+    select
+        rules_version,
+        scheme,
+        dimension,
+        tier,
+        {{ first_in_band() }} as first_value,
+        {{ last_in_band() }} as last_value
+    from {{ source('rules', 'tier_bands') }}
 
 ),
 
@@ -60,6 +67,7 @@ scored as (
         sums.as_of_date,
         as_of_dates.rules_version,
         dimensions.level_by,
+        case when dimensions.level_by = 'bands' then sums.dimension end as banded_dimension,
         dimensions.weight,
         cast(
             case
@@ -94,12 +102,11 @@ select
 from scored
 left join tier_bands
     on
-        scored.level_by = 'bands'
-        and scored.rules_version = tier_bands.rules_version
+        scored.rules_version = tier_bands.rules_version
         and scored.scheme = tier_bands.scheme
-        and scored.dimension = tier_bands.dimension
-        and scored.score is not null
-        and {{ in_band('scored.score', 'tier_bands') }}
+        and scored.banded_dimension = tier_bands.dimension
+        and scored.score >= tier_bands.first_value
+        and scored.score <= tier_bands.last_value
 left join ranked_levels
     on
         scored.customer_id = ranked_levels.customer_id

@@ -28,7 +28,14 @@ scheme_indicators as (
 
 score_bands as (
 
-    select * from {{ source('rules', 'score_bands') }}
+    select
+        rules_version,
+        scheme,
+        indicator,
+        score,
+        {{ first_in_band() }} as first_value,
+        {{ last_in_band() }} as last_value
+    from {{ source('rules', 'score_bands') }}
 
 ),
 
@@ -47,6 +54,7 @@ uses as (
         scheme_indicators.dimension,
         scheme_indicators.indicator,
         dimensions.measure,
+        case when dimensions.measure = 'score' then scheme_indicators.indicator end as banded_indicator,
         scheme_indicators.missing,
         scheme_indicators.missing_score,
         scheme_indicators.weight as weight_in_dimension,
@@ -77,6 +85,7 @@ chosen as (
         members.as_of_date,
         members.rules_version,
         uses.measure,
+        uses.banded_indicator,
         uses.missing,
         uses.missing_score,
         indicator_values.raw_value,
@@ -121,10 +130,9 @@ scored as (
         on
             chosen.rules_version = score_bands.rules_version
             and chosen.scheme = score_bands.scheme
-            and chosen.indicator = score_bands.indicator
-            and {{ in_band('chosen.raw_value', 'score_bands') }}
-            and chosen.raw_value is not null
-            and chosen.measure = 'score'
+            and chosen.banded_indicator = score_bands.indicator
+            and chosen.raw_value >= score_bands.first_value
+            and chosen.raw_value <= score_bands.last_value
     left join level_scores
         on
             chosen.rules_version = level_scores.rules_version
@@ -158,8 +166,7 @@ judged as (
 
 ),
 
--- Customers whose counted weights are not the whole: only their points are shared anew.
-partly_counted as (
+counted as (
 
     select
         customer_id,
@@ -170,7 +177,23 @@ partly_counted as (
         min(case when score is not null then weight_order end) as heaviest
     from judged
     group by customer_id, scheme, as_of_date
-    having sum(case when score is not null then weight else 0 end) <> 1
+
+),
+
+-- Customers whose counted weights are not the whole: only their points are shared anew.
+partly_counted as (
+
+    select
+        customer_id,
+        scheme,
+        as_of_date,
+        counted_weight,
+        heaviest,
+        cast(
+            round(cast(weighted_score as double) / cast(counted_weight as double), 6) as decimal(30, 12)
+        ) as shared_total
+    from counted
+    where counted_weight <> 1
 
 ),
 
@@ -190,16 +213,16 @@ shared as (
         judged.weight_order,
         judged.status,
         partly_counted.heaviest,
-        partly_counted.customer_id is null as is_fully_counted,
-        cast(judged.score * judged.weight as decimal(30, 12)) as full_points,
-        cast(
-            round(cast(judged.score * judged.weight as double) / cast(partly_counted.counted_weight as double), 6)
-            as decimal(30, 12)
-        ) as shared_points,
-        cast(
-            round(cast(partly_counted.weighted_score as double) / cast(partly_counted.counted_weight as double), 6)
-            as decimal(30, 12)
-        ) as shared_total
+        partly_counted.shared_total,
+        case
+            when partly_counted.counted_weight is null
+                then cast(judged.score * judged.weight as decimal(30, 12))
+            else cast(
+                round(
+                    cast(judged.score * judged.weight as double) / cast(partly_counted.counted_weight as double), 6
+                ) as decimal(30, 12)
+            )
+        end as points
     from judged
     left join partly_counted
         on
@@ -216,7 +239,7 @@ lighter as (
         scheme,
         as_of_date,
         heaviest,
-        sum(shared_points) as points
+        sum(points) as points
     from shared
     where weight_order <> heaviest
     group by customer_id, scheme, as_of_date, heaviest
@@ -234,12 +257,11 @@ select
     shared.score,
     shared.weight_in_dimension,
     shared.weight,
+    -- The heaviest indicator takes what rounding leaves over, so that the points add up to the rounded total.
     case
-        when shared.is_fully_counted then shared.full_points
-        -- The heaviest indicator takes what rounding leaves over, so that the points add up to the rounded total.
         when shared.weight_order = shared.heaviest
             then cast(shared.shared_total - coalesce(lighter.points, 0) as decimal(30, 12))
-        else shared.shared_points
+        else shared.points
     end as points,
     shared.status
 from shared
