@@ -8,7 +8,16 @@ with members as (
 
 rules as (
 
-    select * from {{ source('rules', 'rules') }}
+    select
+        rules_version,
+        scheme,
+        dimension,
+        rule_order,
+        tier,
+        indicator,
+        operator,
+        case when operator not in ('always', 'missing') then cast(value as decimal(24, 6)) end as value
+    from {{ source('rules', 'rules') }}
 
 ),
 
@@ -31,12 +40,12 @@ conditions as (
         case rules.operator
             when 'always' then true
             when 'missing' then indicator_values.raw_value is null
-            when '=' then indicator_values.raw_value = cast(rules.value as decimal(24, 6))
-            when '<>' then indicator_values.raw_value <> cast(rules.value as decimal(24, 6))
-            when '>=' then indicator_values.raw_value >= cast(rules.value as decimal(24, 6))
-            when '>' then indicator_values.raw_value > cast(rules.value as decimal(24, 6))
-            when '<=' then indicator_values.raw_value <= cast(rules.value as decimal(24, 6))
-            when '<' then indicator_values.raw_value < cast(rules.value as decimal(24, 6))
+            when '=' then indicator_values.raw_value = rules.value
+            when '<>' then indicator_values.raw_value <> rules.value
+            when '>=' then indicator_values.raw_value >= rules.value
+            when '>' then indicator_values.raw_value > rules.value
+            when '<=' then indicator_values.raw_value <= rules.value
+            when '<' then indicator_values.raw_value < rules.value
         end as holds
     from members
     inner join rules
