@@ -7,12 +7,6 @@ with members as (
 
 ),
 
-indicator_values as (
-
-    select * from {{ ref('int_indicator_values') }}
-
-),
-
 rules as (
 
     select
@@ -26,6 +20,13 @@ rules as (
         value as name,
         try_cast(value as decimal(24, 6)) as number
     from {{ source('rules', 'rules') }}
+
+),
+
+indicator_values as (
+
+    select * from {{ ref('int_indicator_values') }}
+    where indicator in (select rules.indicator from rules)
 
 ),
 
