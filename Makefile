@@ -6,6 +6,8 @@ PROFILE ?= sample
 AS_OF   ?=
 DATA    ?=
 PORT    ?= 8080
+CUSTOMERS ?= 1000000
+REPEATS ?= 3
 PYTHON  ?= python3.11
 
 VENV    := .venv
@@ -17,7 +19,7 @@ READY   := $(VENV)/.ready
 unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH
 
-.PHONY: help setup run test test-fast lint format up checksum lock clean clean-all
+.PHONY: help setup run test test-fast lint format up bench checksum lock clean clean-all
 
 help: ## show this help
 	@echo "customer-tiering: nightly customer tiers from CRM, ERP, ticketing and e-commerce"
@@ -63,6 +65,9 @@ format: $(READY) ## format Python and SQL
 
 up: $(READY) ## start Airflow on 127.0.0.1:8080 with the nightly schedule (PROFILE=, DATA=, PORT=)
 	@TIERING_DATA="$(DATA)" $(BIN)/tiering up --profile "$(PROFILE)" --port "$(PORT)"
+
+bench: $(READY) ## what scoring costs, against one hand-written query (CUSTOMERS=, REPEATS=)
+	@$(BIN)/python benchmarks/scoring.py --customers "$(CUSTOMERS)" --repeats "$(REPEATS)"
 
 checksum: $(READY) ## one checksum per published mart (PROFILE=)
 	@$(BIN)/tiering checksum --profile "$(PROFILE)"

@@ -62,7 +62,8 @@ uses as (
         cast(dimensions.weight * scheme_indicators.weight as decimal(14, 12)) as weight,
         -- Shortening products of 18 decimals is slow, and nearly every weight is exact in 6: those have 12.
         case
-            when dimensions.weight * scheme_indicators.weight
+            when
+                dimensions.weight * scheme_indicators.weight
                 = cast(dimensions.weight * scheme_indicators.weight as decimal(7, 6))
                 then cast(dimensions.weight * scheme_indicators.weight as decimal(7, 6))
         end as short_weight,
