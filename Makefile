@@ -14,6 +14,9 @@ VENV    := .venv
 BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
 
+# Whole nights wait for imports and files much of the time; a module's nights stay together.
+PARALLEL := -n 2 --dist loadfile
+
 # Runs use the bytecode that the installation compiled; some machines forbid writing it, which would cost
 # seconds at every start.
 unexport PYTHONDONTWRITEBYTECODE
@@ -46,11 +49,11 @@ run: $(READY) ## run one night and print its summary (PROFILE=, AS_OF=, DATA=)
 
 test: $(READY) ## lint, then all tests: fast ones first, whole nights after them
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python -m pytest -q -m "not slow"
-	@$(BIN)/python -m pytest -q -m slow
+	@$(BIN)/python -m pytest -q -m "not slow" $(PARALLEL)
+	@$(BIN)/python -m pytest -q -m slow $(PARALLEL)
 
 test-fast: $(READY) ## the tests that need no whole night
-	@$(BIN)/python -m pytest -q -m "not slow"
+	@$(BIN)/python -m pytest -q -m "not slow" $(PARALLEL)
 
 lint: $(READY) ## ruff, mypy, sqlfluff
 	@$(BIN)/ruff check .
