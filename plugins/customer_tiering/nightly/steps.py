@@ -112,6 +112,7 @@ def gate(night: Night, source_name: str) -> dict[str, Any]:
                 connection,
                 get_source(source_name),
                 landing=night.workspace.landing,
+                decisions=night.workspace.decisions,
                 as_of=night.as_of,
                 currency=night.profile.currency,
                 results_dir=night.folder / "data_docs",

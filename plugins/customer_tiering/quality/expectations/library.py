@@ -9,10 +9,16 @@ from customer_tiering.quality.expectations.rows import (
     ExpectColumnValuesToReference,
     ExpectNoRowsFromQuery,
 )
+from customer_tiering.quality.expectations.tables import (
+    ExpectFiguresLikePublished,
+    ExpectNewestValueToBeRecent,
+    ExpectVolumeLikeRecentNights,
+)
 from customer_tiering.quality.expectations.values import (
     ExpectColumnValuesToBeDate,
     ExpectColumnValuesToBeIsoDate,
     ExpectColumnValuesToBeNumber,
+    ExpectColumnValuesToBeTimelyIsoDate,
     ExpectColumnValuesToBeWithinRobustZScore,
 )
 
@@ -21,9 +27,13 @@ __all__ = [
     "ExpectColumnValuesToBeDate",
     "ExpectColumnValuesToBeIsoDate",
     "ExpectColumnValuesToBeNumber",
+    "ExpectColumnValuesToBeTimelyIsoDate",
     "ExpectColumnValuesToBeWithinRobustZScore",
     "ExpectColumnValuesToMatchAMapping",
     "ExpectColumnValuesToReference",
     "ExpectColumnsToBeUniqueWithAccepted",
+    "ExpectFiguresLikePublished",
+    "ExpectNewestValueToBeRecent",
     "ExpectNoRowsFromQuery",
+    "ExpectVolumeLikeRecentNights",
 ]
