@@ -152,6 +152,7 @@ def build(night: Night) -> dict[str, Any]:
 def publish(night: Night) -> dict[str, Any]:
     """Write the snapshot and move ``current`` to it."""
     from customer_tiering.publish import snapshot
+    from customer_tiering.quality.mart_gate import audit_marts
     from customer_tiering.warehouse.connection import open_warehouse
     from customer_tiering.warehouse.rules import built_rules
 
@@ -172,8 +173,15 @@ def publish(night: Night) -> dict[str, Any]:
         with open_warehouse(night.workspace) as connection:
             check_run(night.workspace, night.run_id)  # again: it may have waited for the warehouse
             manifest = replace(manifest, rules_version=built_rules(connection, night.as_of))
+            warnings = audit_marts(
+                connection,
+                night.workspace,
+                night.as_of,
+                results_dir=night.folder / "data_docs",
+                run_time=datetime.now(UTC),
+            )
             folder = snapshot.publish(connection, night.workspace, manifest, profile.keep_snapshots)
-        step.facts = {"folder": str(folder)}
+        step.facts = {"folder": str(folder), "warnings": warnings}
     return step.facts
 
 

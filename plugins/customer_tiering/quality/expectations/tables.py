@@ -55,10 +55,11 @@ class NewestValueAge(TableMetricProvider):
         as_of, most = date.fromisoformat(metric_value_kwargs["as_of_date"]), metric_value_kwargs["max_age_days"]
         column, beyond = sql.quote(metric_value_kwargs["column"]), sql.literal(str(as_of + timedelta(days=3)))
         # As text: ISO days sort as they are dated, and neither table has to be parsed.
+        usable = f"{column} < {beyond} AND substr({column}, 5, 1) = '-'"
         ((newest,),) = execution_engine.fetch(
             f"SELECT CAST(TRY_CAST(left(max(value), 10) AS DATE) AS VARCHAR) FROM ("
-            f"SELECT max({column}) FILTER ({column} < {beyond}) AS value FROM {batch} "
-            f"UNION ALL SELECT max({column}) FILTER ({column} < {beyond}) FROM {accepted})"
+            f"SELECT max({column}) FILTER ({usable}) AS value FROM {batch} "
+            f"UNION ALL SELECT max({column}) FILTER ({usable}) FROM {accepted})"
         )
         if newest is None:
             return [f"there is no {metric_value_kwargs['column']} up to {as_of} at all"]
