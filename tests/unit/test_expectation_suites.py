@@ -164,7 +164,8 @@ def test_every_shipped_rule_can_be_evaluated(tmp_path: Path) -> None:
             ensure_tables(connection, get_source(name))
         for source, entity in ENTITIES:
             connection.execute(
-                f"create table gate.{source}__{entity} as select *, false as _reopened from quarantine.{source}__{entity}"
+                f"create table gate.{source}__{entity} as "
+                f"select *, false as _reopened from quarantine.{source}__{entity}"
             )
         with Validator(
             connection, results_dir=tmp_path / "results", run_name="r", run_time=datetime(2024, 1, 1, tzinfo=UTC)

@@ -261,9 +261,7 @@ class Model:
         for row in everything:
             landed[row.file] = max(landed[row.file], row.load_id)
         return [
-            row
-            for row in waiting
-            if (latest[row.content[0]] if row.content[0] else landed[row.file]) > row.load_id
+            row for row in waiting if (latest[row.content[0]] if row.content[0] else landed[row.file]) > row.load_id
         ]
 
     @staticmethod

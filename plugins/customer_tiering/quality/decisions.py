@@ -68,7 +68,9 @@ class Decisions:
 
     def standing(self, *kinds: Kind) -> list[Decision]:
         """Decisions of these kinds that were not taken back; waivers among them may be over."""
-        return [decision for decision in self.all if decision.kind in kinds and decision.decision_id not in self.revoked]
+        return [
+            decision for decision in self.all if decision.kind in kinds and decision.decision_id not in self.revoked
+        ]
 
     def waivers(self, rule: str, night: date) -> list[Decision]:
         """Waivers of a rule that hold on a night."""
@@ -138,10 +140,10 @@ def _parse(path: Path, number: int, line: str) -> Decision:
         decision = Decision(**fields)
         if decision.kind == "waive":
             _ = decision.last_night
-    except (TypeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError) as error:
         raise DecisionError(
             f"{path.name}, line {number} cannot be read: {error}",
-            f"restore {path} from the backup, or mend that line; decisions are only ever appended by tiering quarantine",
+            f"restore {path} from the backup, or mend that line; tiering quarantine only ever appends to it",
         ) from error
     return decision
 

@@ -60,9 +60,7 @@ def ensure_tables(connection: duckdb.DuckDBPyConnection, source: Source) -> None
             f"create table if not exists {quote('quarantine', name)} ({declared}, {origin}, "
             "_malformed varchar, _status varchar, _first_seen date, _last_seen date, _closed_on date)"
         )
-        connection.execute(
-            f"alter table {quote('quarantine', name)} add column if not exists _decision_id varchar"
-        )
+        connection.execute(f"alter table {quote('quarantine', name)} add column if not exists _decision_id varchar")
         for schema in ("raw", "quarantine"):
             for column in entity.columns:
                 connection.execute(
@@ -155,7 +153,7 @@ class Gate:
         rejected = self.decisions.loads("reject_load", self.source.name, entity.name)
         connection.execute("begin")
         try:
-            back = f"_status = 'rejected' and not list_contains(?::varchar[], _load_id)"
+            back = "_status = 'rejected' and not list_contains(?::varchar[], _load_id)"
             connection.execute(
                 "delete from quarantine.failures where source = ? and entity = ? and rule = ? and row_id in "
                 f"(select _row_id from {kept_out} where {back})",
@@ -342,9 +340,7 @@ class Gate:
 
     # --- whether the night goes on -----------------------------------------------------------------------
 
-    def _stop_or_warn(
-        self, entity: Entity, suite: Suite, outcomes: list[RuleOutcome], loads: list[Load]
-    ) -> list[str]:
+    def _stop_or_warn(self, entity: Entity, suite: Suite, outcomes: list[RuleOutcome], loads: list[Load]) -> list[str]:
         """Warnings of the entity. Raises ``GateBlocked`` when a rule holds a load that nobody has decided about."""
         warnings = []
         where = f"source {self.source.name}, entity {entity.name}"
@@ -395,7 +391,9 @@ class Gate:
             f"{undecided} and (f._row_id, f.rule) not in (select _row_id, rule from _pardoned) group by b._load_id",
             [rule.rule, list(accepted)],
         ).fetchall()
-        total = self.connection.execute(f"select count(*) from {batch} b where {undecided}", [list(accepted)]).fetchone()
+        total = self.connection.execute(
+            f"select count(*) from {batch} b where {undecided}", [list(accepted)]
+        ).fetchone()
         return dict(rows), int(total[0]) if total else 0
 
     def _blocked(self, entity: Entity, rule: Rule, facts: str, loads: list[str]) -> GateBlocked:
@@ -432,7 +430,8 @@ class Gate:
                 f"""
                 create or replace temp table _decided as
                 with broken as (
-                    select f._row_id, count(*) filter (p.rule is null) > 0 as is_kept_out, min(p.decision_id) as decision_id
+                    select f._row_id, count(*) filter (p.rule is null) > 0 as is_kept_out,
+                        min(p.decision_id) as decision_id
                     from _failing f
                     left join (select distinct on (_row_id, rule) * from _pardoned order by all) p using (_row_id, rule)
                     where f.on_failure <> 'repair' group by f._row_id
@@ -520,7 +519,8 @@ class Gate:
                         n._source_file is not distinct from d._source_file
                         or not exists (
                             select 1 from {raw} r
-                            where r._content_hash = d._content_hash and r._source_file is not distinct from d._source_file
+                            where r._content_hash = d._content_hash
+                                and r._source_file is not distinct from d._source_file
                         )
                     )
             )
@@ -545,8 +545,7 @@ class Gate:
             )
             newer += f" or (({keyless}) and ({landed_again}))"
         self.connection.execute(
-            f"update {kept_out} q set _status = 'superseded', _closed_on = ? "
-            f"where q._status = 'open' and ({newer})",
+            f"update {kept_out} q set _status = 'superseded', _closed_on = ? where q._status = 'open' and ({newer})",
             [self.as_of],
         )
         self.connection.execute(
