@@ -149,15 +149,22 @@ def quarantined_rows(
             parameters,
         ).fetchall()
         failures = _failures(connection, source, entity_name, [row[0] for row in rows])
-        found += [
-            QuarantinedRow(
-                RowName(source, entity_name, row[0]),
-                *row[1:9],
-                _shown_values(entity, row[9], row[10:]),
-                failures.get(row[0], []),
+        for row_id, status, load_id, file, number, first, last, closed, decision_id, malformed, *values in rows:
+            found.append(
+                QuarantinedRow(
+                    name=RowName(source, entity_name, row_id),
+                    status=status,
+                    load_id=load_id,
+                    file=file,
+                    row_number=number,
+                    first_seen=first,
+                    last_seen=last,
+                    closed_on=closed,
+                    decision_id=decision_id,
+                    values=_shown_values(entity, malformed, values),
+                    failures=failures.get(row_id, []),
+                )
             )
-            for row in rows
-        ]
         if limit is not None and len(found) >= limit:
             break
     return found
