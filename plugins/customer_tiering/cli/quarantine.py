@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 import duckdb
 import typer
-from click.core import ParameterSource
 from rich.table import Table
 
 from customer_tiering.cli.common import DEFAULT_PROFILE, ProfileOption, console, guarded
@@ -37,7 +36,7 @@ def quarantine(context: typer.Context, profile: ProfileOption = DEFAULT_PROFILE)
     """Rows kept out and loads held: list, show, and decide. Without a subcommand: list."""
     if context.invoked_subcommand is None:
         list_rules(profile)
-    elif context.get_parameter_source("profile") is ParameterSource.COMMANDLINE:
+    elif str(getattr(context.get_parameter_source("profile"), "name", "")) == "COMMANDLINE":
         raise TieringError(
             "--profile stands before the subcommand, which would not see it",
             f"write: tiering quarantine {context.invoked_subcommand} … --profile {profile}",
