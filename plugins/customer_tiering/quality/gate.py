@@ -51,16 +51,18 @@ def ensure_tables(connection: duckdb.DuckDBPyConnection, source: Source) -> None
     for entity in source.entities:
         name = batch_table(source, entity)
         declared = ", ".join(f"{quote(column)} varchar" for column in entity.columns)
-        origin = "_row_id varchar primary key, _load_id varchar, _row_number bigint, _source_file varchar"
+        origin = "_load_id varchar, _row_number bigint, _source_file varchar"
+        kept_out = quote("quarantine", name)
         connection.execute(
-            f"create table if not exists {quote('raw', name)} ({declared}, {origin}, "
+            # Without a primary key: a load is gated once, and the index would cost more than the rows.
+            f"create table if not exists {quote('raw', name)} ({declared}, _row_id varchar not null, {origin}, "
             "_content_hash varchar, _is_merged boolean, _accepted_on date)"
         )
         connection.execute(
-            f"create table if not exists {quote('quarantine', name)} ({declared}, {origin}, "
+            f"create table if not exists {kept_out} ({declared}, _row_id varchar primary key, {origin}, "
             "_malformed varchar, _status varchar, _first_seen date, _last_seen date, _closed_on date)"
         )
-        connection.execute(f"alter table {quote('quarantine', name)} add column if not exists _decision_id varchar")
+        connection.execute(f"alter table {kept_out} add column if not exists _decision_id varchar")
         for schema in ("raw", "quarantine"):
             for column in entity.columns:
                 connection.execute(
