@@ -99,17 +99,19 @@ class Gate:
     def run(self) -> list[EntityAccount]:
         """Gate every entity, parents first. Raises ``GateBlocked`` or ``TieringError``."""
         ensure_tables(self.connection, self.source)
-        accounts = [self._gate_entity(entity) for entity in self.source.entities]
-        if self._validator is not None:
-            self._validator.build_docs()
-            self._validator.close()
-        return accounts
+        try:
+            return [self._gate_entity(entity) for entity in self.source.entities]
+        finally:
+            if self._validator is not None:
+                self._validator.build_docs()  # of a held night too: it is then that somebody looks
+                self._validator.close()
 
     def _gate_entity(self, entity: Entity) -> EntityAccount:
         rejected, loads = self._split_rejected(entity, self._new_loads(entity))
         set_aside = self._set_aside(entity, rejected)
         suite = load_suite(project_root() / "expectations" / self.source.name / f"{entity.name}.yml")
-        if self._stage_batch(entity, loads) == 0:
+        rows = self._stage_batch(entity, loads)
+        if rows == 0:
             # Nothing came, which is what rules about the whole table are there for.
             suite = suite.model_copy(
                 update={"expectations": tuple(r for r in suite.expectations if not is_row_level_type(r.type))}
@@ -118,7 +120,11 @@ class Gate:
         self._collect_failures(entity, suite, outcomes)
         self._pardon(entity, suite)
         warnings = self._stop_or_warn(entity, suite, outcomes, loads)
-        account = self._move(entity, loads, warnings)
+        if rows:
+            account = self._move(entity, loads, warnings)
+        else:
+            self._record_loads(entity, loads, counted={})
+            account = EntityAccount(self.source.name, entity.name, warnings=warnings)
         return replace(
             account,
             rows_in=account.rows_in + set_aside,
