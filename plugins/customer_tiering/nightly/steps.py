@@ -126,6 +126,7 @@ def gate(night: Night, source_name: str) -> dict[str, Any]:
                 connection,
                 get_source(source_name),
                 landing=night.workspace.landing,
+                decisions=night.workspace.decisions,
                 as_of=night.as_of,
                 currency=night.profile.currency,
                 results_dir=night.folder / "data_docs",
@@ -183,6 +184,7 @@ def _begun_rules(connection: duckdb.DuckDBPyConnection, night: Night) -> str:
 def publish(night: Night) -> dict[str, Any]:
     """Write the snapshot and move ``current`` to it."""
     from customer_tiering.publish import snapshot
+    from customer_tiering.quality.mart_gate import audit_marts
     from customer_tiering.warehouse.connection import open_warehouse
     from customer_tiering.warehouse.nights import built_rules
 
@@ -192,8 +194,15 @@ def publish(night: Night) -> dict[str, Any]:
         with open_warehouse(night.workspace) as connection:
             check_run(night.workspace, night.run_id)  # again: it may have waited for the warehouse
             manifest = manifest_of(profile, night.as_of, night.run_id, built_rules(connection, night.as_of))
+            warnings = audit_marts(
+                connection,
+                night.workspace,
+                night.as_of,
+                results_dir=night.folder / "data_docs",
+                run_time=datetime.now(UTC),
+            )
             folder = snapshot.publish(connection, night.workspace, manifest, profile.keep_snapshots)
-        step.facts = {"folder": str(folder)}
+        step.facts = {"folder": str(folder), "warnings": warnings}
     return step.facts
 
 

@@ -31,6 +31,13 @@ create table if not exists meta.releases (
     primary key (source, entity, as_of_date)
 );
 
+-- Of those, the rows that a person let in, by decision: who, and why.
+create table if not exists meta.decided_releases (
+    source varchar, entity varchar, as_of_date date, decision_id varchar,
+    owner varchar not null, reason varchar not null, rows_released bigint not null,
+    primary key (source, entity, as_of_date, decision_id)
+);
+
 -- Rows flagged by repair rules; mended in the models.
 create table if not exists meta.row_flags (
     source varchar, entity varchar, row_id varchar, rule varchar,

@@ -10,10 +10,16 @@ from customer_tiering.quality.expectations.rows import (
     ExpectColumnValuesToReference,
     ExpectNoRowsFromQuery,
 )
+from customer_tiering.quality.expectations.tables import (
+    ExpectFiguresLikePublished,
+    ExpectNewestValueToBeRecent,
+    ExpectVolumeLikeRecentNights,
+)
 from customer_tiering.quality.expectations.values import (
     ExpectColumnValuesToBeDate,
     ExpectColumnValuesToBeIsoDate,
     ExpectColumnValuesToBeNumber,
+    ExpectColumnValuesToBeTimelyIsoDate,
     ExpectColumnValuesToBeWithinRobustZScore,
 )
 
@@ -22,10 +28,14 @@ __all__ = [
     "ExpectColumnValuesToBeDate",
     "ExpectColumnValuesToBeIsoDate",
     "ExpectColumnValuesToBeNumber",
+    "ExpectColumnValuesToBeTimelyIsoDate",
     "ExpectColumnValuesToBeWithinRobustZScore",
     "ExpectColumnValuesToHaveARate",
     "ExpectColumnValuesToMatchAMapping",
     "ExpectColumnValuesToReference",
     "ExpectColumnsToBeUniqueWithAccepted",
+    "ExpectFiguresLikePublished",
+    "ExpectNewestValueToBeRecent",
     "ExpectNoRowsFromQuery",
+    "ExpectVolumeLikeRecentNights",
 ]
