@@ -50,6 +50,9 @@ rfm_monetary,100000,M
 rfm_cuts,fixed,cuts
 high_potential_score,82,potential
 expected_years,3,years
+identity_match_weight,12,matched
+identity_review_weight,2,looked at
+identity_key_limit,10,limit
 """,
     "schemes": """\
 scheme,kind,population,label_en,label_zh,description
@@ -516,6 +519,18 @@ MISTAKES: dict[str, tuple[str, str, str, str]] = {
     "setting of engine missing": (
         "settings", "high_potential_score,82,potential\n", "",
         "settings.csv: setting 'high_potential_score' is missing",
+    ),
+    "review weight above match weight": (
+        "settings", "identity_review_weight,2", "identity_review_weight,12.5",
+        "settings.csv:13: identity_review_weight is 12.5; it is at most identity_match_weight, 12",
+    ),
+    "key limit of one": (
+        "settings", "identity_key_limit,10", "identity_key_limit,1",
+        "settings.csv:14: identity_key_limit is 1; a whole number from 2 is needed",
+    ),
+    "key limit no whole number": (
+        "settings", "identity_key_limit,10", "identity_key_limit,2.5",
+        "settings.csv:14: identity_key_limit is 2.5; a whole number from 2 is needed",
     ),
     "unknown kind": (
         "schemes", "abc,bands", "abc,band",

@@ -125,14 +125,15 @@ def sample(
 
 @command
 def truth(profile: ProfileOption = DEFAULT_PROFILE) -> None:
-    """Compare what the gate found with the dirt that was injected into the sample company."""
+    """Compare what the gate and the customer ids found with the truth about the sample company."""
     from customer_tiering.profile import load_profile
-    from customer_tiering.sample.evaluation import evaluate
+    from customer_tiering.sample.evaluation import evaluate, evaluate_identities
     from customer_tiering.warehouse.connection import open_warehouse
 
     workspace = load_profile(profile).workspace
     with open_warehouse(workspace) as connection:
         scores = evaluate(connection, workspace.root / "source" / "truth.jsonl")
+        identities = evaluate_identities(connection, workspace.root / "source" / "truth_identity.csv")
     table = Table("rule", "action", "injected", "found", "recall", "precision")
     for score in scores:
         table.add_row(
@@ -143,6 +144,10 @@ def truth(profile: ProfileOption = DEFAULT_PROFILE) -> None:
             f"{score.recall:.3f}",
             f"{score.precision:.3f}",
         )
+    console.print(table)
+    table = Table("pairs of records of one company", "true", "found", "recall", "precision")
+    for pairs in identities:
+        table.add_row(pairs.pairs, str(pairs.true), str(pairs.found), f"{pairs.recall:.3f}", f"{pairs.precision:.3f}")
     console.print(table)
 
 

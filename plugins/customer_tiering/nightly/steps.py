@@ -128,6 +128,7 @@ def gate(night: Night, source_name: str) -> dict[str, Any]:
 
 def build(night: Night) -> dict[str, Any]:
     """Build and test the models on top of what the last accepted night decided."""
+    from customer_tiering.identity.night import decide_identities
     from customer_tiering.quality.gate import ensure_tables
     from customer_tiering.sources import get_source
     from customer_tiering.warehouse.build import build_models
@@ -141,10 +142,11 @@ def build(night: Night) -> dict[str, Any]:
             for source_name in night.profile.sources:
                 ensure_tables(connection, get_source(source_name))
             land_accepted_history(connection, night.workspace, night.as_of)
+        identities = decide_identities(night.profile, night.as_of, night.folder)
         result = build_models(night.profile, night.folder)
         with open_warehouse(night.workspace) as connection:
             check_data_begins(connection, night.as_of)
-        step.facts = asdict(result)
+        step.facts = asdict(result) | {"identities": asdict(identities)}
     return step.facts
 
 

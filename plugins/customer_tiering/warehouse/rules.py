@@ -219,6 +219,9 @@ _NUMERIC_SETTINGS = (
     "rfm_monetary",
     "high_potential_score",
     "expected_years",
+    "identity_match_weight",
+    "identity_review_weight",
+    "identity_key_limit",
 )
 _COMPARISONS = ("=", "<>", ">=", ">", "<=", "<")
 # What a column of a seed may say.
@@ -487,6 +490,30 @@ def _check_settings(rows: list[Row]) -> list[str]:
             problems.append(f"{row.where()}: fiscal_year_start_month is {value}; it lies between 1 and 12")
         elif name not in _SETTING_VALUES and name not in _NUMERIC_SETTINGS:
             problems.append(f"{row.where()}: unknown setting {name!r}")
+    return problems + _check_identity(given)
+
+
+def _check_identity(given: dict[str, Row]) -> list[str]:
+    """What is looked at by a person lies below what is matched; a key of one record matches nothing."""
+    numbers = {
+        name: number
+        for name in ("identity_match_weight", "identity_review_weight", "identity_key_limit")
+        if name in given and (number := _decimal(given[name]["value"])) is not None
+    }
+    problems = []
+    match, review = numbers.get("identity_match_weight"), numbers.get("identity_review_weight")
+    if match is not None and review is not None and review > match:
+        problems.append(
+            f"{given['identity_review_weight'].where()}: identity_review_weight is {review}; it is at most "
+            f"identity_match_weight, {match}"
+        )
+    limit = given.get("identity_key_limit")
+    if (
+        limit is not None
+        and "identity_key_limit" in numbers
+        and not (limit["value"].isdigit() and int(limit["value"]) > 1)
+    ):
+        problems.append(f"{limit.where()}: identity_key_limit is {limit['value']}; a whole number from 2 is needed")
     return problems
 
 
