@@ -14,6 +14,7 @@ from datetime import date
 from decimal import Decimal
 from itertools import combinations
 
+MERGE, APART = "merge", "apart"  # what a person decides
 OWN_ID, CROSSWALK, MANUAL, FUZZY = "own_id", "crosswalk", "manual", "fuzzy"
 TAX_ID = "tax_id"
 # Methods by their strength; a weaker one only decides what a stronger one has left open.
@@ -318,7 +319,7 @@ class _Matching:
                 for b in decision.right
                 if a != b and a in self._parent and b in self._parent
             ]
-            if decision.action == "merge":
+            if decision.action == MERGE:
                 if not edges:
                     continue
                 one, other = self.root(edges[0][0]), self.root(edges[0][1])

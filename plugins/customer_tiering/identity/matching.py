@@ -7,6 +7,7 @@ code like any other.
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from typing import Any
 import duckdb
 
 from customer_tiering.errors import TieringError
+from customer_tiering.profile import Profile
+from customer_tiering.warehouse.connection import open_warehouse
 
 MODEL_FILE = Path(__file__).with_name("model.json")
 _KEYS = "intermediate.int_identity_keys"
@@ -221,3 +224,20 @@ def estimate(
     settings["probability_two_random_records_match"] = round(matches / (matches + others), 9)
     said = f"{origin}; {matches:,} pairs of one company, {others:,} of two"
     return {"version": version, "estimated_from": said, "settings": settings}
+
+
+def estimate_from_file(profile: Profile, labels: Path, out: Path, version: str) -> None:
+    """Estimate from a profile's warehouse and a CSV that names the company of each record; write the parameters.
+
+    Raises ``TieringError`` when the labels cannot be read or are too few.
+    """
+    try:
+        with labels.open(encoding="utf-8-sig", newline="") as stream:
+            company_of = {f"{row['source']}-{row['source_key']}": row["true_company"] for row in csv.DictReader(stream)}
+    except (OSError, KeyError, UnicodeDecodeError) as error:
+        raise TieringError(
+            f"{labels}: the labels cannot be read: {error!r}", "give a CSV with true_company, source, source_key"
+        ) from error
+    with open_warehouse(profile.workspace) as connection:
+        content = estimate(connection, company_of, version, f"records of {profile.name}, labels {labels.name}")
+    out.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
