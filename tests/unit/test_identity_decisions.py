@@ -161,6 +161,14 @@ def test_a_match_lasts_when_its_evidence_is_gone_until_something_contradicts_it(
     assert company.groups() == {"erp-A": {"erp-A"}, "crm-X": {"crm-X"}}
 
 
+def test_a_tax_id_that_arrives_later_is_worth_more_than_an_older_match() -> None:
+    company = Company()
+    company.run([record("erp-A"), record("erp-B", "T"), record("crm-X")], [pair("crm-X", "erp-A")])
+    records = [record("erp-A"), record("erp-B", "T"), record("crm-X", "T")]
+    company.run(records, [pair("crm-X", "erp-A"), pair("crm-X", "erp-B", "tax_id")])
+    assert company.groups() == {"erp-A": {"erp-A"}, "erp-B": {"erp-B", "crm-X"}}
+
+
 def test_a_deleted_record_keeps_the_customer_that_is_named_after_it() -> None:
     company = Company()
     company.run([record("erp-A"), record("crm-X", link="erp-A"), record("crm-Y")], [pair("crm-Y", "erp-A")])

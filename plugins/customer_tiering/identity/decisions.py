@@ -260,12 +260,16 @@ class _Matching:
             if link.method == CROSSWALK and link.left not in known:
                 self._join(link, explicit=True)
         automatic = [link for link in kept.values() if link.method in AUTOMATIC]
-        for link in sorted(automatic, key=lambda link: link.method != TAX_ID):
-            self._join(link)
+        for link in automatic:
             if link.method == TAX_ID:
-                continue
+                self._join(link)
+        self._stage([pair for pair in candidates if pair.method == TAX_ID])
+        for link in automatic:  # matches last; only a tax id is worth more than an older match
+            if link.method != TAX_ID:
+                self._join(link)
         for method in AUTOMATIC:
-            self._stage([pair for pair in candidates if pair.method == method])
+            if method != TAX_ID:
+                self._stage([pair for pair in candidates if pair.method == method])
 
     # --- clusters -----------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import duckdb
 
+from customer_tiering.errors import TieringError
 from customer_tiering.identity.decisions import (
     FUZZY,
     Doubt,
@@ -25,7 +26,7 @@ from customer_tiering.identity.decisions import (
     state_of,
 )
 from customer_tiering.identity.matching import Likeness, likenesses, load_model
-from customer_tiering.identity.store import DecisionStore, copy_to_warehouse
+from customer_tiering.identity.store import DecisionStore, copy_to_warehouse, last_number_in
 from customer_tiering.profile import Profile
 from customer_tiering.warehouse.build import run_dbt
 from customer_tiering.warehouse.connection import open_warehouse
@@ -53,6 +54,13 @@ def decide_identities(profile: Profile, night: date, log_folder: Path) -> Identi
     with open_warehouse(profile.workspace) as connection:
         earlier = store.rows()
         state = state_of(earlier)
+        if (last := last_number_in(connection)) > state.last_number:
+            raise TieringError(
+                f"{store.folder}: decision files are missing: the warehouse knows {last} decisions, the files "
+                f"{state.last_number}",
+                "put the folder back from the backup; if it is lost for good, move the warehouse away too: ids are "
+                "then given anew",
+            )
         outcome = _decide(connection, state, store.manual(), night, list(profile.sources))
         store.append(outcome.rows)
         copy_to_warehouse(connection, [*earlier, *outcome.rows])

@@ -119,9 +119,15 @@ class DecisionStore:
             os.close(descriptor)
 
 
+def last_number_in(connection: duckdb.DuckDBPyConnection) -> int:
+    """Number of the last decision that the warehouse has a copy of."""
+    row = connection.execute("select coalesce(max(number), 0) from meta.identity_decisions").fetchone()
+    return int(row[0]) if row else 0
+
+
 def copy_to_warehouse(connection: duckdb.DuckDBPyConnection, rows: Iterable[LinkRow | RecordRow]) -> None:
     """Bring ``meta.identity_decisions`` up to the files; rows that stand there already stay."""
-    (last,) = connection.execute("select coalesce(max(number), 0) from meta.identity_decisions").fetchone() or (0,)
+    last = last_number_in(connection)
     fresh = [
         (
             row.number, row.night, row.record_id, row.source, row.key, row.customer_id, row.previous_customer_id,
