@@ -66,7 +66,7 @@ class Workspace:
 
     @property
     def decisions(self) -> Path:
-        """What people decided about quarantined rows and held loads; append-only, cannot be rebuilt."""
+        """What cannot be computed again: decisions about quarantined rows and loads, and which records are one customer."""
         return self.root / "decisions"
 
     @property

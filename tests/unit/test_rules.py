@@ -74,6 +74,9 @@ phase_out_idle_days,365,days
 low_csat,0.6,share
 driver_excess,0.05,share
 driver_min_cases,5,tickets
+identity_match_weight,12,matched
+identity_review_weight,2,looked at
+identity_key_limit,10,limit
 """,
     "schemes": """\
 scheme,kind,population,label_en,label_zh,description
@@ -657,6 +660,18 @@ MISTAKES: dict[str, tuple[str, str, str, str]] = {
     "setting of engine missing": (
         "settings", "high_potential_score,82,potential\n", "",
         "settings.csv: setting 'high_potential_score' is missing",
+    ),
+    "review weight above match weight": (
+        "settings", "identity_review_weight,2", "identity_review_weight,12.5",
+        "settings.csv:30: identity_review_weight is 12.5; it is at most identity_match_weight, 12",
+    ),
+    "key limit of one": (
+        "settings", "identity_key_limit,10", "identity_key_limit,1",
+        "settings.csv:31: identity_key_limit is 1; a whole number from 2 is needed",
+    ),
+    "key limit no whole number": (
+        "settings", "identity_key_limit,10", "identity_key_limit,2.5",
+        "settings.csv:31: identity_key_limit is 2.5; a whole number from 2 is needed",
     ),
     "unknown kind": (
         "schemes", "abc,bands", "abc,band",

@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 
 from customer_tiering import __version__
+from customer_tiering.cli import identity
 from customer_tiering.cli.common import DEFAULT_PROFILE, ProfileOption, console, errors, guarded
 from customer_tiering.cli.quarantine import app as quarantine_app
 from customer_tiering.errors import TieringError
@@ -21,6 +22,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(quarantine_app, name="quarantine")
+app.add_typer(identity.app, name="identity")
 
 
 def command(function: Any) -> Any:
@@ -91,14 +93,15 @@ def sample(
 
 @command
 def truth(profile: ProfileOption = DEFAULT_PROFILE) -> None:
-    """Compare what the gate found with the dirt that was injected into the sample company."""
+    """Compare what the gate and the customer ids found with the truth about the sample company."""
     from customer_tiering.profile import load_profile
-    from customer_tiering.sample.evaluation import evaluate
+    from customer_tiering.sample.evaluation import evaluate, evaluate_identities
     from customer_tiering.warehouse.connection import open_warehouse
 
     workspace = load_profile(profile).workspace
     with open_warehouse(workspace) as connection:
         scores = evaluate(connection, workspace.root / "source" / "truth.jsonl")
+        identities = evaluate_identities(connection, workspace.root / "source" / "truth_identity.csv")
     table = Table("rule", "action", "injected", "found", "recall", "precision")
     for score in scores:
         table.add_row(
@@ -109,6 +112,10 @@ def truth(profile: ProfileOption = DEFAULT_PROFILE) -> None:
             f"{score.recall:.3f}",
             f"{score.precision:.3f}",
         )
+    console.print(table)
+    table = Table("pairs of records of one company", "true", "found", "recall", "precision")
+    for pairs in identities:
+        table.add_row(pairs.pairs, str(pairs.true), str(pairs.found), f"{pairs.recall:.3f}", f"{pairs.precision:.3f}")
     console.print(table)
 
 

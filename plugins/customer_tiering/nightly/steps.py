@@ -143,6 +143,7 @@ def gate(night: Night, source_name: str) -> dict[str, Any]:
 
 def build(night: Night) -> dict[str, Any]:
     """Build and test the models on top of what the last accepted night decided."""
+    from customer_tiering.identity.night import decide_identities
     from customer_tiering.quality.gate import ensure_tables
     from customer_tiering.sources import get_source
     from customer_tiering.warehouse.compute import compute_nights
@@ -164,11 +165,12 @@ def build(night: Night) -> dict[str, Any]:
             make_build_inputs(connection)
             land_overrides(connection, overrides)
             accepted = land_accepted_state(connection, night.workspace, night.as_of)
+        identities = decide_identities(profile, night.as_of, night.folder)
         nights = plan_nights(accepted, night.as_of, version, profile.catch_up_nights)
         result = compute_nights(profile, nights, night.folder, baseline=accepted)
         with open_warehouse(night.workspace) as connection:
             check_data_begins(connection, night.as_of)
-        step.facts = asdict(result) | {"caught_up": len(nights) - 1}
+        step.facts = asdict(result) | {"identities": asdict(identities), "caught_up": len(nights) - 1}
     return step.facts
 
 

@@ -26,6 +26,7 @@ from customer_tiering.sample.relations import (
     strategic_listed,
     strategic_rows,
 )
+from customer_tiering.sample.retyped import retyped_accounts
 
 DEFAULT_CUSTOMERS = 400
 DEFAULT_YEARS = 3
@@ -267,6 +268,7 @@ class _Generation:
             finance_rows(scope, customers, orders, batch)
             del orders, lines
             Relations(scope, customers, batch).build()
+            retyped_accounts(scope, customers, batch)
             del customers
             yield batch
             del batch

@@ -255,6 +255,9 @@ _NUMERIC_SETTINGS = (
     "rfm_monetary",
     "high_potential_score",
     "expected_years",
+    "identity_match_weight",
+    "identity_review_weight",
+    "identity_key_limit",
 )
 # Settings of the marts for follow-up: smallest and greatest value, and whether only whole numbers make sense.
 _LIMITED_SETTINGS: dict[str, tuple[str, str, bool]] = {
@@ -575,7 +578,7 @@ def _check_settings(rows: list[Row]) -> list[str]:
     top, cut = (_decimal(row["value"]) if row else None for row in (high, middle))
     if high and top is not None and cut is not None and top <= cut:
         problems.append(f"{high.where()}: rfm_high_score {top} is not above rfm_middle_score {cut}")
-    return problems
+    return problems + _check_identity(given)
 
 
 def _check_limits(row: Row, lowest: str, highest: str, is_whole: bool) -> list[str]:
@@ -608,6 +611,30 @@ def _check_adjustments(rows: list[Row]) -> list[str]:
             problems.append(f"{row.where()}: {name} is a name; give a level and leave the bounds empty")
     for name, group in bands.items():
         problems += check_bands(f"the RFM adjustment by {name}", group)
+    return problems
+
+
+def _check_identity(given: dict[str, Row]) -> list[str]:
+    """What is looked at by a person lies below what is matched; a key of one record matches nothing."""
+    numbers = {
+        name: number
+        for name in ("identity_match_weight", "identity_review_weight", "identity_key_limit")
+        if name in given and (number := _decimal(given[name]["value"])) is not None
+    }
+    problems = []
+    match, review = numbers.get("identity_match_weight"), numbers.get("identity_review_weight")
+    if match is not None and review is not None and review > match:
+        problems.append(
+            f"{given['identity_review_weight'].where()}: identity_review_weight is {review}; it is at most "
+            f"identity_match_weight, {match}"
+        )
+    limit = given.get("identity_key_limit")
+    if (
+        limit is not None
+        and "identity_key_limit" in numbers
+        and not (limit["value"].isdigit() and int(limit["value"]) > 1)
+    ):
+        problems.append(f"{limit.where()}: identity_key_limit is {limit['value']}; a whole number from 2 is needed")
     return problems
 
 
