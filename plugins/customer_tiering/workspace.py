@@ -66,7 +66,7 @@ class Workspace:
 
     @property
     def decisions(self) -> Path:
-        """What cannot be computed again: decisions about quarantined rows and loads, and which records are one customer."""
+        """What cannot be computed again: decisions about quarantined rows, loads and identities."""
         return self.root / "decisions"
 
     @property

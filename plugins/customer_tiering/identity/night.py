@@ -29,7 +29,7 @@ from customer_tiering.identity.matching import Likeness, likenesses, load_model
 from customer_tiering.identity.store import DecisionStore, copy_to_warehouse, last_number_in
 from customer_tiering.profile import Profile
 from customer_tiering.warehouse.build import run_dbt
-from customer_tiering.warehouse.connection import open_warehouse
+from customer_tiering.warehouse.connection import open_warehouse, warehouse_lock
 
 _NO_METHOD = "shared_key"
 
@@ -49,7 +49,8 @@ def decide_identities(profile: Profile, night: date, log_folder: Path) -> Identi
 
     The decision files are the original, written before the warehouse's copy: a crash between the two heals.
     """
-    run_dbt(profile, ["run", "--select", "+int_identity_pairs"], log_folder)
+    with warehouse_lock(profile.workspace):
+        run_dbt(profile, ["run", "--select", "+int_identity_pairs"], log_folder)
     store = DecisionStore(profile.workspace.decisions)
     with open_warehouse(profile.workspace) as connection:
         earlier = store.rows()

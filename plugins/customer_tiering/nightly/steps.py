@@ -149,7 +149,7 @@ def build(night: Night) -> dict[str, Any]:
     from customer_tiering.warehouse.compute import compute_nights
     from customer_tiering.warehouse.connection import open_warehouse
     from customer_tiering.warehouse.coverage import check_data_begins
-    from customer_tiering.warehouse.nights import make_build_inputs, plan_nights
+    from customer_tiering.warehouse.nights import PlannedNight, land_as_of_dates, make_build_inputs, plan_nights
     from customer_tiering.warehouse.overrides import land_overrides, load_overrides
     from customer_tiering.warehouse.rules import load_rules
     from customer_tiering.warehouse.state import land_accepted_state
@@ -163,6 +163,7 @@ def build(night: Night) -> dict[str, Any]:
             for source_name in profile.sources:
                 ensure_tables(connection, get_source(source_name))
             make_build_inputs(connection)
+            land_as_of_dates(connection, [PlannedNight(night.as_of, version, "run")])  # identity's settings
             land_overrides(connection, overrides)
             accepted = land_accepted_state(connection, night.workspace, night.as_of)
         identities = decide_identities(profile, night.as_of, night.folder)
