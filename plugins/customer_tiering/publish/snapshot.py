@@ -205,7 +205,8 @@ def checksums(folder: Path) -> dict[str, str]:
 def select_night(connection: duckdb.DuckDBPyConnection, night: date) -> list[str]:
     """Make the views of ``NIGHT_SCHEMA``: a build may hold several nights, a snapshot holds one. Returns the marts."""
     names = mart_names(connection)
-    connection.execute(f"create or replace schema {quote(NIGHT_SCHEMA)}")
+    connection.execute(f"drop schema if exists {quote(NIGHT_SCHEMA)} cascade")
+    connection.execute(f"create schema {quote(NIGHT_SCHEMA)}")
     for name in names:
         only = f" where as_of_date = '{night}'" if name not in _HISTORY and _has_nights(connection, name) else ""
         connection.execute(f"create view {quote(NIGHT_SCHEMA, name)} as select * from {quote(SCHEMA, name)}{only}")
