@@ -213,7 +213,7 @@ def figures(
         connection.execute(f"create table {place}.tiers (scheme varchar, tier varchar)")
         for (scheme, tier), customers in content.items():
             connection.execute(f"insert into {place}.tiers select ?, ? from range({customers})", [scheme, tier])
-    kwargs = {"published": "published"} | kwargs
+    kwargs = {"published": "published.marts"} | kwargs
     return check(
         connection, tmp_path, rule("expect_figures_like_published", **kwargs), schema="marts", table="tiers"
     ).findings

@@ -52,7 +52,7 @@ def audit_marts(
         Validator(connection, results_dir=results_dir / MARTS, run_name=f"{as_of}", run_time=run_time) as validator,
     ):
         for suite in suites:
-            known = _PUBLISHED if suite.entity in published else None
+            known = f"{_PUBLISHED}.{SCHEMA}" if suite.entity in published else None
             for rule, outcome in zip(suite.expectations, _validate(validator, suite, known, warnings), strict=True):
                 if outcome.error:
                     raise TieringError(

@@ -194,7 +194,8 @@ class FiguresMoved(TableMetricProvider):
         if not wanted["published"]:
             return []  # the first night: nothing to compare with
         mart = execution_engine.batch_table(metric_domain_kwargs.get("batch_id"))
-        earlier = f"{sql.quote(wanted['published'])}.{mart}"
+        name = mart.rsplit(".", 1)[-1]
+        earlier = ".".join([*map(sql.quote, wanted["published"].split(".")), name])
         now, before = (wanted["figure_query"].replace("{mart}", table) for table in (mart, earlier))
         change = "(now - before) / nullif(abs(before), 0)" if wanted["relative"] else "now - before"
         tests = [
@@ -236,7 +237,7 @@ class ExpectFiguresLikePublished(TableExpectation):
         figure_query: a SELECT over ``{mart}`` with the columns ``grp``, ``figure``, ``value`` and ``base`` (how
             many rows the figure stands on), one row per figure. A figure missing on one side counts as 0 if its
             group exists on both.
-        published: catalogue that the published snapshot is attached as, a parameter; None passes.
+        published: catalogue and schema of the attached snapshot (`a.b`), a parameter; None passes.
         max_decrease, max_increase: how far a figure may fall or rise; None: any distance.
         relative: whether these are shares of the earlier value (default) or differences in the figure's own unit.
         min_base: figures that stand on fewer rows, tonight and before, are not judged.
