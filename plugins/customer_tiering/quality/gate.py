@@ -121,10 +121,10 @@ class Gate:
         return [load for load in completed_loads(self.landing, self.source.name) if load.load_id not in gated]
 
     def _stage_batch(self, entity: Entity, loads: list[Load]) -> int:
-        """Build ``gate.<source>__<entity>``: new rows and open quarantine; empty text counts as missing."""
+        """Build ``gate.<source>__<entity>``: new rows and open quarantine; text without a value is missing."""
         name = batch_table(self.source, entity)
         columns = ", ".join(quote(column) for column in entity.columns)
-        texts = ", ".join(f"nullif({quote(column)}, '') as {quote(column)}" for column in entity.columns)
+        texts = ", ".join(f"{_value(entity, column)} as {quote(column)}" for column in entity.columns)
         parts = [
             f"select {columns}, _row_id, _load_id, _row_number, _source_file, _malformed, true as _reopened "
             f"from {quote('quarantine', name)} where _status = 'open'"
@@ -401,6 +401,14 @@ class Gate:
     def _scalar(self, sql: str) -> int:
         row = self.connection.execute(sql).fetchone()
         return int(row[0]) if row else 0
+
+
+def _value(entity: Entity, column: str) -> str:
+    """A landed text, null when it is empty or one of the texts by which the source says that there is no value."""
+    if not entity.missing:
+        return f"nullif({quote(column)}, '')"
+    no_value = ", ".join(map(literal, entity.missing))
+    return f"case when trim({quote(column)}) not in ({no_value}) then nullif({quote(column)}, '') end"
 
 
 def _content(entity: Entity) -> str:
