@@ -6,18 +6,23 @@ PROFILE ?= sample
 AS_OF   ?=
 DATA    ?=
 PORT    ?= 8080
+CUSTOMERS ?= 1000000
+REPEATS ?= 3
 PYTHON  ?= python3.11
 
 VENV    := .venv
 BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
 
+# Whole nights wait for imports and files much of the time; a module's nights stay together.
+PARALLEL := -n 2 --dist loadfile
+
 # Runs use the bytecode that the installation compiled; some machines forbid writing it, which would cost
 # seconds at every start.
 unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH
 
-.PHONY: help setup run test test-fast lint format up checksum lock clean clean-all
+.PHONY: help setup run test test-fast lint format up bench checksum lock clean clean-all
 
 help: ## show this help
 	@echo "customer-tiering: nightly customer tiers from CRM, ERP, ticketing and e-commerce"
@@ -44,11 +49,11 @@ run: $(READY) ## run one night and print its summary (PROFILE=, AS_OF=, DATA=)
 
 test: $(READY) ## lint, then all tests: fast ones first, whole nights after them
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python -m pytest -q -m "not slow"
-	@$(BIN)/python -m pytest -q -m slow
+	@$(BIN)/python -m pytest -q -m "not slow" $(PARALLEL)
+	@$(BIN)/python -m pytest -q -m slow $(PARALLEL)
 
 test-fast: $(READY) ## the tests that need no whole night
-	@$(BIN)/python -m pytest -q -m "not slow"
+	@$(BIN)/python -m pytest -q -m "not slow" $(PARALLEL)
 
 lint: $(READY) ## ruff, mypy, sqlfluff
 	@$(BIN)/ruff check .
@@ -63,6 +68,9 @@ format: $(READY) ## format Python and SQL
 
 up: $(READY) ## start Airflow on 127.0.0.1:8080 with the nightly schedule (PROFILE=, DATA=, PORT=)
 	@TIERING_DATA="$(DATA)" $(BIN)/tiering up --profile "$(PROFILE)" --port "$(PORT)"
+
+bench: $(READY) ## what scoring costs, against one hand-written query (CUSTOMERS=, REPEATS=)
+	@$(BIN)/python benchmarks/scoring.py --customers "$(CUSTOMERS)" --repeats "$(REPEATS)"
 
 checksum: $(READY) ## one checksum per published mart (PROFILE=)
 	@$(BIN)/tiering checksum --profile "$(PROFILE)"

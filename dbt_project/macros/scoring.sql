@@ -20,6 +20,27 @@
     )
 {%- endmacro %}
 
+{#- First and last value inside a band, for values of 6 decimals: beyond an edge that is not included lies the next
+    millionth, and a side without a bound ends where decimal(24, 6) does. Unlike `in_band` they are compared without
+    OR, so an outer join on them stays a hash join. -#}
+{% macro first_in_band() -%}
+    cast(
+        coalesce(
+            case when lower_included then lower_bound else lower_bound + 0.000001 end,
+            -999999999999999999.999999
+        ) as decimal(24, 6)
+    )
+{%- endmacro %}
+
+{% macro last_in_band() -%}
+    cast(
+        coalesce(
+            case when upper_included then upper_bound else upper_bound - 0.000001 end,
+            999999999999999999.999999
+        ) as decimal(24, 6)
+    )
+{%- endmacro %}
+
 {#- Texts of a group side by side, in the order of another column: `high/important/loyal`. -#}
 {% macro join_texts(column, ordered_by) -%}
     {{ return(adapter.dispatch('join_texts', 'customer_tiering')(column, ordered_by)) }}

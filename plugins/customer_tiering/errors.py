@@ -31,6 +31,10 @@ class GateBlocked(TieringError):
     """A blocking cleaning rule failed; nothing of this night is published."""
 
 
+class DecisionError(TieringError):
+    """A decision about rows or loads in quarantine names something that cannot be decided so."""
+
+
 class OrderError(TieringError):
     """The as-of date is out of order: older than the last accepted night, or before the data begins."""
 

@@ -65,6 +65,11 @@ class Workspace:
         return self.root / "replay"
 
     @property
+    def decisions(self) -> Path:
+        """What cannot be computed again: decisions about quarantined rows, loads and identities."""
+        return self.root / "decisions"
+
+    @property
     def reports(self) -> Path:
         """One folder per run: summary, step times, logs, Data Docs."""
         return self.root / "reports"
@@ -89,7 +94,7 @@ class Workspace:
     def make(self) -> None:
         """Create the folders that a night writes into."""
         self.root.mkdir(parents=True, exist_ok=True)
-        for private in (self.landing, self.warehouse.parent, self.ledger):
+        for private in (self.landing, self.warehouse.parent, self.ledger, self.decisions):
             private.mkdir(exist_ok=True, mode=0o700)  # they hold what is masked elsewhere
         for shared in (self.published, self.reports):
             shared.mkdir(exist_ok=True)

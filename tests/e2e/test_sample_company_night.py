@@ -122,13 +122,16 @@ def test_nothing_private_is_published(company: tuple[Workspace, date]) -> None:
 
     workspace, _first = company
     private: set[str] = set()
+    persons: set[str] = set()
     for path in (workspace.root / "source" / "crm").glob("*.csv"):
         with path.open(encoding="utf-8-sig", newline="") as stream:
             for row in csv.DictReader(stream):
                 for column in ("phone", "email", "contact_phone"):
                     if len(value := row.get(column) or "") >= 8 and path.name.split("-")[0] != "owners":
                         private.add(value)
-    assert len(private) > 100
+                if (row.get("account_type") or "").startswith("个人"):
+                    persons.add(row["account_name"])
+    assert len(private) > 100 and len(persons) > 20
     published = current_folder(workspace)
     assert published is not None
     texts = [
@@ -142,6 +145,26 @@ def test_nothing_private_is_published(company: tuple[Workspace, date]) -> None:
     haystack = b"\n".join(texts)
     found = [value for value in private if value.encode() in haystack]
     assert found == []
+    # A person's name may be an account manager's or part of a company's, too: only customers are looked at.
+    named = {row["customer_name"] for row in mart_rows(workspace, "select customer_name from dim_customers")}
+    assert named & persons == set() and any(name.endswith("**") for name in named)
+
+
+def test_every_tier_of_every_scheme_of_the_sample_has_customers(company: tuple[Workspace, date]) -> None:
+    """Members are persons and prospects have no orders; at least three customers in each tier of the schemes."""
+    workspace, _ = company
+    rows = mart_rows(
+        workspace,
+        "select scheme, tier, customers from agg_tier_summary where scheme in ('stability', 'prospect', 'member') "
+        "and as_of_date = (select max(as_of_date) from agg_tier_summary) and tier <> 'pending'",
+    )
+    found = {(row["scheme"], row["tier"]): row["customers"] for row in rows}
+    tiers = mart_rows(
+        workspace, "select scheme, tier from dim_tiers where scheme in ('stability', 'prospect', 'member')"
+    )
+    assert set(found) == {(row["scheme"], row["tier"]) for row in tiers}
+    assert min(found.values()) >= 3, found
+    assert sum(count for (scheme, _), count in found.items() if scheme == "member") > 30
 
 
 def mart_tables(folder: Path) -> list[str]:

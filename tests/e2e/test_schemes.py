@@ -1,11 +1,11 @@
-"""The schemes' worked examples, from raw source rows to published marts: two small companies, one night each."""
+"""The schemes' worked examples, from raw source rows to published marts: small companies, one night each."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Iterator, Mapping
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -37,14 +37,19 @@ class CrmExport:
         self.columns = {entity.name: entity.columns for entity in get_source("crm").entities}
         self.rows: dict[str, list[Mapping[str, Any]]] = {"accounts": [], "surveys": [], "strategic_attributes": []}
 
-    def account(self, code: str, **review: Any) -> None:
-        """The CRM's side of an ERP customer; ``review`` is its line of the strategic sheet."""
+    def account(self, code: str, account: Mapping[str, str] | None = None, **review: Any) -> None:
+        """The CRM's side of an ERP customer; ``account`` changes its columns, ``review`` is its line of the sheet."""
         dates = {"created_at": "2015-01-01", "modified_at": "2026-01-01 00:00:00"}
         self.rows["accounts"].append(
             {"account_id": f"A-{code}", "account_name": f"公司 {code}", "erp_customer_code": code, "is_deleted": "0"}
             | dates
+            | dict(account or {})
         )
         self.rows["strategic_attributes"].append({"account_id": f"A-{code}", "updated_on": "2026-01-01"} | review)
+
+    def prospect(self, code: str, size: str | None, **review: Any) -> None:
+        """An account that the ERP does not know."""
+        self.account(code, {"erp_customer_code": "", "company_size": size or ""}, **review)
 
     def survey(self, code: str, kind: str, *scores: int) -> None:
         for score in scores:
@@ -409,7 +414,7 @@ def test_explain_takes_any_sources_id_and_the_headline_scheme(criteria: Workspac
         (
             "NEVER",
             "account_360",
-            "customer erp-NEVER is not in the population of scheme account_360 (buyers)",
+            "customer erp-NEVER is not in the population of scheme account_360 (businesses)",
             "--scheme",
         ),
     ],
@@ -599,3 +604,132 @@ def test_the_lowest_of_several_caps_holds(tail: Workspace) -> None:
     assert {code: rows[code]["effective_tier"] for code in expected} == expected
     assert rows["other-00"]["score"] == Decimal(90)  # the score stays, the tier is capped
     assert rows["second-00"]["score"] == Decimal(40)
+
+
+# --- stability, prospects, members, rules on names: who is at risk, whom to approach, who is a person --------
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """Companies at the edges of stability, prospects without orders, and one person who buys like a shop's member."""
+    root = tmp_path_factory.mktemp("mixed")
+    erp, crm = ErpDatabase(root / "erp.sqlite"), CrmExport(root / "crm")
+    erp.products(20)
+    for code, assets, recent, products in (
+        ("SOLID", "50000000", 4, 20),
+        ("STABLE", "20000000", 2, 10),
+        ("WATCHED", "19999999.99", 1, 4),
+        ("LEAVING", "4999999.99", 0, 3),
+        ("UNKNOWN", None, 2, 10),
+    ):
+        erp.customer(code)
+        for number in range(1, products + 1):
+            buys(erp, code, "100.00", "0.10", LONG_AGO, f"P{number}")
+        for number in range(recent):
+            buys(erp, code, "100.00", "0.10", str(AS_OF - timedelta(days=89 - number)))
+        buys(erp, code, "100.00", "0.10", str(AS_OF - timedelta(days=90)))  # a day too early to count
+        crm.account(code, {"account_type": "集团" if code == "SOLID" else "企业客户"}, assets=assets)
+    for code, size, fit, demand in (
+        ("TARGET", "中型", "0.8", "0.4"),
+        ("BARELY", "小型", "0.6", "0.8"),
+        ("NURTURE", "大型", "0.799", "0.39"),
+        ("SIZELESS", None, "0.8", "0.6"),
+        ("UNASKED", "大型", None, "0.9"),
+    ):
+        crm.prospect(code, size, industry_fit=fit, digital_demand=demand)
+    erp.customer("NEVER")  # in the ERP, without an order and without a review
+    erp.customer("PERSON", customer_name="王小明")
+    for number in range(24):
+        # Ten orders on days of the last 90, fourteen before them; 24 000 in all.
+        days = number if number < 10 else 100 + number
+        buys(erp, "PERSON", "1000.00", "0.10", str(AS_OF - timedelta(days=days)))
+    crm.account("PERSON", {"account_name": "王小明", "account_type": "个人"})
+    crm.write()
+    write_seeds(
+        root / "profiles" / "mixed" / "seeds",
+        schemes="scheme,kind,population,label_en,label_zh,description\nvisit,rules,all,Visits,拜访计划,whom to visit\n",
+        scheme_dimensions="scheme,dimension,weight,measure,level_by,label_en,label_zh\n"
+        "visit,order,1,raw,rules,Order,次序\n",
+        scheme_indicators="scheme,dimension,indicator,weight,missing,missing_score\n"
+        "visit,order,digital_demand,1,pending,\n",
+        rules="scheme,dimension,rule_order,tier,indicator,operator,value\n"
+        "visit,order,1,first,company_size,=,大型\n"
+        "visit,order,1,first,digital_demand,>=,0.5\n"
+        "visit,order,2,then,company_size,in,大型|中型\n"
+        "visit,order,3,later,,always,\n",
+        tiers="scheme,tier,tier_rank,label_en,label_zh,strategy_en,strategy_zh\n"
+        "visit,first,1,First,先,go,去\nvisit,then,2,Then,后,call,电\nvisit,later,3,Later,缓,mail,信\n",
+    )
+    yield from published_night(root, "mixed", erp={"url": erp.url}, crm={"path": str(crm.folder)})
+
+
+def scores_and_tiers(workspace: Workspace, scheme: str) -> dict[str, tuple[Decimal | None, str]]:
+    rows = tiers(workspace, scheme)
+    return {code.removeprefix("crm-A-"): (row["score"], row["effective_tier"]) for code, row in rows.items()}
+
+
+def test_stability_weighs_assets_orders_and_products(mixed: Workspace) -> None:
+    """One customer per tier, at the edges; who has no assets on file is judged by what it does, with less coverage."""
+    assert scores_and_tiers(mixed, "stability") == {
+        "SOLID": (Decimal(100), "stable"),
+        "STABLE": (Decimal(75), "stable"),
+        "WATCHED": (Decimal(50), "watch"),
+        "LEAVING": (Decimal("17.5"), "at_risk"),  # 25 x 0.4 + 0 x 0.3 + 25 x 0.3
+        "UNKNOWN": (Decimal(75), "stable"),
+        "PERSON": (Decimal("62.5"), "watch"),  # 100 for ten orders and 25 for one product
+    }
+    values = indicator_scores(mixed, "stability", "STABLE")
+    assert {name: (row["raw_value"], row["score"], row["points"]) for name, row in values.items()} == {
+        "assets": (Decimal(20_000_000), Decimal(75), Decimal(30)),
+        "orders_90d": (Decimal(2), Decimal(75), Decimal("22.5")),
+        "products_held": (Decimal(10), Decimal(75), Decimal("22.5")),
+    }
+    rows = tiers(mixed, "stability")
+    assert (rows["STABLE"]["coverage"], rows["UNKNOWN"]["coverage"]) == (Decimal(1), Decimal("0.6"))
+    assert summary(mixed, "stability")["at_risk"]["customers"] == 1
+
+
+def test_prospects_are_customers_without_orders(mixed: Workspace) -> None:
+    """Target from 75 on; without a known industry fit there is no verdict, a missing size shares its weight."""
+    assert scores_and_tiers(mixed, "prospect") == {
+        "TARGET": (Decimal(82), "target"),  # 100 x 0.4 + 80 x 0.3 + 60 x 0.3
+        "BARELY": (Decimal(80), "target"),  # 80 x 0.4 + 60 x 0.3 + 100 x 0.3
+        "NURTURE": (Decimal(74), "nurture"),  # 80 x 0.4 + 100 x 0.3 + 40 x 0.3
+        "SIZELESS": (Decimal("91.428571"), "target"),  # (100 x 0.4 + 80 x 0.3) / 0.7
+        "UNASKED": (None, "pending"),
+        "NEVER": (None, "pending"),
+    }
+    assert summary(mixed, "prospect")["target"]["label_zh"] == "重点开发目标"
+
+
+def test_members_are_persons_and_accounts_are_not(mixed: Workspace) -> None:
+    """24 orders (100), 1000 each (100), 10 days (80): 94, diamond. An unknown account type counts as a business."""
+    assert scores_and_tiers(mixed, "member") == {"PERSON": (Decimal(94), "diamond")}
+    assert set(tiers(mixed, "account_value")) == {"SOLID", "STABLE", "WATCHED", "LEAVING", "UNKNOWN"}
+    assert "PERSON" in tiers(mixed, "spend_abc")
+    with open_warehouse(mixed) as connection:
+        flagged = connection.execute(
+            "select a.account_id from meta.row_flags f join raw.crm__accounts a on f.row_id = a._row_id "
+            "where f.rule = 'crm.accounts.account_type_known'"
+        ).fetchall()
+    assert flagged == [("A-SOLID",)]
+
+
+def test_a_persons_name_is_masked_and_a_companys_is_not(mixed: Workspace) -> None:
+    rows = mart_rows(mixed, "select customer_id, customer_name from dim_customers")
+    names = {row["customer_id"]: row["customer_name"] for row in rows}
+    assert (names["erp-PERSON"], names["erp-SOLID"]) == ("王**", "公司 SOLID")
+
+
+def test_rules_may_name_a_level(mixed: Workspace) -> None:
+    """A user's own ordered rules: large and digital first, then large or middle-sized, the others later."""
+    found = {code: tier for code, (_, tier) in scores_and_tiers(mixed, "visit").items()}
+    chosen = ("UNASKED", "NURTURE", "TARGET", "BARELY", "SIZELESS", "SOLID")
+    assert {code: found[code] for code in chosen} == {
+        "UNASKED": "first",
+        "NURTURE": "then",
+        "TARGET": "then",
+        "BARELY": "later",
+        "SIZELESS": "later",
+        "SOLID": "later",
+    }

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from customer_tiering.warehouse.connection import open_warehouse
 from customer_tiering.workspace import Workspace
 from nights import ErpDatabase, mart_rows, run_night, write_profile
 
@@ -142,8 +143,13 @@ def test_example_8_rfm_at_its_cuts(
     assert (row["rfm_class"], row["rfm_overlay"]) == (rfm_class, overlay)
 
 
-def test_a_customer_without_orders_has_a_true_zero_and_no_tier(workspace: Workspace) -> None:
+def test_a_customer_without_orders_has_a_true_zero_and_is_a_prospect_only(workspace: Workspace) -> None:
+    """Nobody reviewed it, so the prospect cannot be scored yet; its order in yen is no order while yen have no rate."""
     (row,) = mart_rows(workspace, "select * from fct_customer_indicators where customer_id = 'erp-N0'")
     assert (row["annual_spend"], row["annual_spend_status"]) == (Decimal(0), "measured")
     assert row["recency_days"] is None
-    assert mart_rows(workspace, "select * from fct_customer_tiers where customer_id = 'erp-N0'") == []
+    (tier,) = mart_rows(workspace, "select * from fct_customer_tiers where customer_id = 'erp-N0'")
+    assert (tier["scheme"], tier["effective_tier"], tier["score"]) == ("prospect", "pending", None)
+    with open_warehouse(workspace) as connection:
+        (kept_out,) = connection.execute("select offending_value, reason_en from quarantine.failures").fetchall()
+    assert kept_out[0] == "JPY" and kept_out[1].startswith("no rate for JPY on the order date")

@@ -156,6 +156,29 @@ def test_an_older_file_without_a_column_is_named_while_reading(tmp_path: Path) -
         list(files.read_rows(source(), entity(), path))
 
 
+@pytest.mark.parametrize("name", ["orders-1.csv", "orders-1.csv.gz"])
+def test_an_optional_column_may_be_absent(name: str, tmp_path: Path) -> None:
+    """An export from before the column was introduced: its values are missing; a declared one is still needed."""
+    of = entity(("order_no", "note", "remark"), optional=("remark",))
+    old, new = "note,order_no\nx,1\n", "order_no,note,remark\n2,y,z\n"
+    files.check_header(source(of), of, write(tmp_path / name, old))
+    assert values(rows_of(tmp_path / name, of), of) == [("1", "x", None)]
+    assert values(rows_of(write(tmp_path / name, new), of), of) == [("2", "y", "z")]
+    broken = write(tmp_path / name, "order_no,remark\n1,z\n")
+    assert "has no column note" in refusal(broken, of)
+    with pytest.raises(SourceError, match="note"):
+        list(files.read_rows(source(of), of, broken))
+
+
+def test_only_what_neither_names_nor_orders_rows_is_optional() -> None:
+    with pytest.raises(ValueError, match=r"\['note'\] name or order its rows"):
+        entity(version="note", optional=("note",))
+    with pytest.raises(ValueError, match=r"\['remark'\] are not among its columns"):
+        entity(optional=("remark",))
+    with pytest.raises(ValueError, match="only files may lack columns"):
+        entity(table="orders", files=None, cursor="order_no", optional=("note",))
+
+
 def test_a_truncated_gzip_is_refused(tmp_path: Path) -> None:
     content = "order_no,note\n" + "".join(f"{n},{n * 7919 % 9973}\n" for n in range(20_000))
     path = write(tmp_path / "orders-1.csv.gz", content)
@@ -327,6 +350,13 @@ def test_a_sheet_with_chinese_headers_and_blanks(tmp_path: Path) -> None:
     of = excel(headers={"order_no": "订单编号"})
     path = workbook(tmp_path / "orders-1.xlsx", (" 订单编号 ", "note"), ("A1", "x"))
     assert values(rows_of(path, of), of) == [("A1", "x")]
+
+
+def test_an_optional_column_of_a_sheet_may_be_absent(tmp_path: Path) -> None:
+    of = excel(columns=("order_no", "note", "remark"), optional=("remark",))
+    path = workbook(tmp_path / "orders-1.xlsx", ("note", "order_no"), ("x", "A1"), ("y", "A2"))
+    files.check_header(source(of), of, path)
+    assert values(rows_of(path, of), of) == [("A1", "x", None), ("A2", "y", None)]
 
 
 def test_a_sheet_with_a_header_only(tmp_path: Path) -> None:

@@ -91,6 +91,7 @@ class Row:
     number: int
     values: tuple[str | None, ...]
     malformed: str | None = None
+    file: str = "file"
     first_seen: date | None = None
     last_seen: date | None = None
 
@@ -119,7 +120,7 @@ def land(landing: Path, load: Load) -> None:
             name: pa.array([row.values[index] for row in rows], pa.string())
             for index, name in enumerate(entity.columns)
         }
-        columns[FILE_COLUMN] = pa.array(["file"] * len(rows), pa.string())
+        columns[FILE_COLUMN] = pa.array([row.file for row in rows], pa.string())
         columns[ROW_COLUMN] = pa.array([row.number for row in rows], pa.int64())
         columns[MALFORMED_COLUMN] = pa.array([row.malformed for row in rows], pa.string())
         columns[LOAD_COLUMN] = pa.array([load.load_id] * len(rows), pa.string())
@@ -153,10 +154,11 @@ def dirty_loads(chance: random.Random, count: int) -> list[Load]:
 
     number, loads, earlier = 0, [], defaultdict[str, list[tuple[str | None, ...]]](list)
     for number in range(count):
-        load = Load(f"{1_700_000_000 + number}.{chance.randrange(10**6)}", {"customers": [], "orders": []})
+        load = Load(f"{1_700_000_000 + number}.{chance.randrange(10**6):06}", {"customers": [], "orders": []})
+        file = f"file-{chance.randrange(count // 3)}"  # now and then a file comes again
         for entity, make, most in (("customers", customer, 3), ("orders", order, 8)):
             for position in range(1, chance.randrange(most + 1) + 1):
-                row = Row(load.load_id, position, make())
+                row = Row(load.load_id, position, make(), file=file)
                 if chance.random() < 0.05:
                     row.values, row.malformed = (None,) * len(row.values), "a,b,c,d,e,f"
                 elif earlier[entity] and chance.random() < 0.2:
@@ -210,9 +212,11 @@ class Model:
         versions = Counter((row.content[0], row.content[-1]) for row in [*reopened, *new])
         # What a later load corrects is closed, whether the correction was accepted before or comes now.
         accepted = [row for row, _, _ in raw.values()]
-        for row in self._superseded(reopened, [*accepted, *(r for r in [*reopened, *new] if not broken[r.row_id])]):
+        newer = [*accepted, *(row for row in [*reopened, *new] if not broken[row.row_id])]
+        everything = [*accepted, *(row for row, _, _ in kept_out.values()), *new]
+        for row in self._superseded(reopened, newer, everything):
             kept_out[row.row_id] = (row, "superseded", as_of)
-        contents = {row.content for row in accepted}
+        unmerged = [row for row, merged, _ in raw.values() if not merged]
         reopened = [row for row in reopened if kept_out[row.row_id][1] == "open"]
         # Rows released in a night are compared with each other, not with the new rows of another load.
         newest = self._newest_of_each_key(new) | self._newest_of_each_key(reopened)
@@ -230,7 +234,7 @@ class Model:
                         del self.failures[key]
                 counts[row.load_id]["quarantined"] += is_new
                 continue
-            merged = row.content in contents or newest[row.load_id, row.content[0]] is not row
+            merged = self._repeated(row, accepted, unmerged) or newest[row.load_id, row.content[0]] is not row
             raw[row.row_id] = (row, merged, as_of)
             counts[row.load_id]["merged" if merged else "kept"] += is_new
             if entity is CUSTOMERS and row.content[-1] and versions[row.content[0], row.content[-1]] > 1:
@@ -239,7 +243,8 @@ class Model:
                 kept_out[row.row_id] = (row, "released", as_of)
                 self.released[entity.name, as_of] += 1
         still_open = [row for row, status, _ in kept_out.values() if status == "open"]
-        for row in self._superseded(still_open, [row for row, _, _ in raw.values()]):
+        let_in = [row for row, _, _ in raw.values()]
+        for row in self._superseded(still_open, let_in, [*let_in, *(row for row, _, _ in kept_out.values())]):
             kept_out[row.row_id] = (row, "superseded", as_of)
         for load in loads:
             of_load = counts[load.load_id]
@@ -248,11 +253,29 @@ class Model:
             )  # fmt: skip
 
     @staticmethod
-    def _superseded(waiting: list[Row], accepted: list[Row]) -> list[Row]:
+    def _superseded(waiting: list[Row], accepted: list[Row], everything: list[Row]) -> list[Row]:
         latest = defaultdict[str | None, str](str)  # the latest load that an accepted row of a key came with
         for row in accepted:
             latest[row.content[0]] = max(latest[row.content[0]], row.load_id)
-        return [row for row in waiting if row.content[0] and latest[row.content[0]] > row.load_id]
+        landed = defaultdict[str, str](str)  # the latest load that a file came with
+        for row in everything:
+            landed[row.file] = max(landed[row.file], row.load_id)
+        return [
+            row for row in waiting if (latest[row.content[0]] if row.content[0] else landed[row.file]) > row.load_id
+        ]
+
+    @staticmethod
+    def _repeated(row: Row, accepted: list[Row], unmerged: list[Row]) -> bool:
+        """Delivered before in these words, and not changed back since under the same version."""
+        before = [other for other in accepted if other.content == row.content]
+        if not before:
+            return False
+        of_key = [other for other in unmerged if other.content[0] == row.content[0]]
+        newest = max(of_key, key=lambda other: (other.content[-1] or "", other.load_id, other.number), default=None)
+        if newest is None or newest.content == row.content or newest.content[-1] != row.content[-1]:
+            return True
+        old_file_again = newest.file != row.file and row.file in {other.file for other in before}
+        return newest.load_id >= row.load_id or old_file_again
 
     def _newest_of_each_key(self, rows: list[Row]) -> dict[tuple[str, str | None], Row]:
         """Among the accepted rows of a load, the last one of the greatest version of each key."""
@@ -289,6 +312,7 @@ class Shop:
             self.connection,
             SHOP,
             landing=self.landing,
+            decisions=self.root / "decisions",
             as_of=as_of,
             currency="CNY",
             results_dir=self.root / "results",

@@ -202,6 +202,28 @@ def test_dates_in_order(validator: Validator, warehouse: duckdb.DuckDBPyConnecti
     assert check(validator, warehouse, kind, **columns, formats=["%Y/%m/%d"]) == {3, 4, 7}
 
 
+def test_currencies_have_a_rate(validator: Validator, warehouse: duckdb.DuckDBPyConnection) -> None:
+    """By the rules of the newest night: USD from February on, CNY always, JPY not (an older version had it)."""
+    warehouse.execute("CREATE SCHEMA rules; CREATE SCHEMA meta")
+    warehouse.execute(
+        "CREATE TABLE meta.as_of_dates AS FROM (VALUES (DATE '2024-03-01', 'v1'), (DATE '2024-03-02', 'v2')) "
+        "t(as_of_date, rules_version)"
+    )
+    warehouse.execute(
+        "CREATE TABLE rules.exchange_rates AS FROM (VALUES ('v1', 'JPY', DATE '2024-01-01'), "
+        "('v2', 'USD', DATE '2024-02-01'), ('v2', 'USD', DATE '2024-03-01'), ('v2', 'CNY', DATE '0001-01-01')) "
+        "t(rules_version, currency, valid_from)"
+    )
+    fill(
+        warehouse,
+        currency=["USD", "USD", "USD", "JPY", "CNY", None, "cny", "USD", "JPY"],
+        order_date=["2024-02-01", "2024-01-31", "2024/2/1", "2024-02-01", "1999-01-01", *["2024-02-01"] * 2, "x", None],
+    )
+    kind = "expect_column_values_to_have_a_rate"
+    found = check(validator, warehouse, kind, column="currency", date_column="order_date", formats=["%Y/%m/%d"])
+    assert found == {2, 4, 7, 9}
+
+
 def test_robust_z_score(validator: Validator, warehouse: duckdb.DuckDBPyConnection) -> None:
     fill(warehouse, amount=["100", "-110", "0", None, "x", "100000", "0.0001"])
     kind = "expect_column_values_to_be_within_robust_z_score"

@@ -74,6 +74,9 @@ phase_out_idle_days,365,days
 low_csat,0.6,share
 driver_excess,0.05,share
 driver_min_cases,5,tickets
+identity_match_weight,12,matched
+identity_review_weight,2,looked at
+identity_key_limit,10,limit
 """,
     "schemes": """\
 scheme,kind,population,label_en,label_zh,description
@@ -166,7 +169,8 @@ scheme,dimension,rule_order,tier,indicator,operator,value
 care,last,1,never,recency_days,missing,
 care,last,2,fresh,recency_days,<=,90
 care,last,2,fresh,orders_12m,>=,2
-care,last,3,stale,,always,
+care,last,3,fresh,company_size,in,大型|中型
+care,last,4,stale,,always,
 map,loyalty,1,loyal,orders_12m,>=,4
 map,loyalty,2,general,,always,
 """,
@@ -201,6 +205,12 @@ industry_growth,,,0.10,false,false,-0.5
     "industry_mapping": """\
 source_value,industry_l1,industry_l2,industry_l1_en,industry_l2_en
 汽配,制造业,汽车零部件,Manufacturing,Auto Parts
+""",
+    "exchange_rates": """\
+currency,valid_from,rate
+USD,2026-01-01,7.10
+USD,2026-02-01,7.25
+EUR,2026-01-01,8.30
 """,
 }
 
@@ -320,6 +330,24 @@ def test_a_seed_without_rows_can_be_landed(seeds: Path, connection: duckdb.DuckD
     assert connection.execute("select count(*) from rules.tiers").fetchone() == (16,)
 
 
+def test_a_profiles_rates_replace_those_of_the_currency(seeds: Path, override: Path) -> None:
+    """One row for USD replaces both; EUR stays; the reporting currency is there from the first day on."""
+    (override / "exchange_rates.csv").write_text("currency,valid_from,rate\nUSD,2026-03-01,7.0\n", encoding="utf-8")
+    rates = [tuple(row.values.values()) for row in load(seeds, override).rows["exchange_rates"]]
+    assert rates == [("EUR", "2026-01-01", "8.30"), ("USD", "2026-03-01", "7.0"), ("CNY", "0001-01-01", "1")]
+
+
+def test_rates_are_landed_as_days_and_decimals(seeds: Path, connection: duckdb.DuckDBPyConnection) -> None:
+    land_rules(connection, load(seeds), date(2024, 1, 1))
+    rates = connection.execute("select currency, valid_from, rate from rules.exchange_rates order by all").fetchall()
+    assert rates == [
+        ("CNY", date(1, 1, 1), Decimal(1)),
+        ("EUR", date(2026, 1, 1), Decimal("8.3")),
+        ("USD", date(2026, 1, 1), Decimal("7.1")),
+        ("USD", date(2026, 2, 1), Decimal("7.25")),
+    ]
+
+
 # --- mistakes -----------------------------------------------------------------------------------------------
 
 MISTAKES: dict[str, tuple[str, str, str, str]] = {
@@ -437,8 +465,55 @@ MISTAKES: dict[str, tuple[str, str, str, str]] = {
     "name in a gate": (
         "gates", "on_time_payment_rate", "company_size", "gates.csv:2: unknown indicator 'company_size'; there are ",
     ),
-    "name in a rule": (
-        "rules", "orders_12m,>=,2", "company_size,>=,2", "rules.csv:4: unknown indicator 'company_size'; there are ",
+    "name compared like a number": (
+        "rules", "orders_12m,>=,2", "company_size,>=,2",
+        "rules.csv:4: company_size is a name; compare it by =, <>, in or missing",
+    ),
+    "number compared like a name": (
+        "rules", "orders_12m,>=,2", "orders_12m,in,2|3",
+        "rules.csv:4: orders_12m is a number; operator 'in' compares names",
+    ),
+    "condition without name": (
+        "rules", "orders_12m,>=,2", "company_size,=,",
+        "rules.csv:4: value is ''; operator '=' needs a name",
+    ),
+    "empty name in a list": (
+        "rules", "大型|中型", "大型||中型",
+        "rules.csv:5: value is '大型||中型'; operator 'in' needs names separated by |, without blanks",
+    ),
+    "blank in a list of names": (
+        "rules", "大型|中型", "大型 | 中型", "rules.csv:5: value is '大型 | 中型'; operator 'in' needs names ",
+    ),
+    "list without indicator": (
+        "rules", "company_size,in", ",in", "rules.csv:5: operator 'in' needs an indicator",
+    ),
+    "rate of 0": ("exchange_rates", "7.10", "0", "exchange_rates.csv:2: rate is 0; it lies above 0"),
+    "negative rate": ("exchange_rates", "7.10", "-7.1", "exchange_rates.csv:2: rate is -7.1; it lies above 0"),
+    "rate no number": ("exchange_rates", "7.10", "7,1", "exchange_rates.csv:2: 3 fields expected"),
+    "rate with more decimals than the column holds": (
+        "exchange_rates", "7.10", "7.123456789",
+        "exchange_rates.csv:2: rate is 7.123456789; up to 10 digits and 8 decimals",
+    ),
+    "two rates of one day": (
+        "exchange_rates", "USD,2026-02-01", "USD,2026-01-01",
+        "exchange_rates.csv:3: USD, 2026-01-01 stands already in line 2",
+    ),
+    "rate from no day": (
+        "exchange_rates", "2026-02-01", "2026-02-30",
+        "exchange_rates.csv:3: valid_from is '2026-02-30'; write a day as YYYY-MM-DD",
+    ),
+    "day in another form": (
+        "exchange_rates", "2026-02-01", "20260201",
+        "exchange_rates.csv:3: valid_from is '20260201'; write a day as YYYY-MM-DD",
+    ),
+    "day missing": ("exchange_rates", "2026-02-01", "", "exchange_rates.csv:3: valid_from is empty"),
+    "currency in small letters": (
+        "exchange_rates", "EUR,", "eur,",
+        "exchange_rates.csv:4: currency 'eur' is no code of three capitals such as USD",
+    ),
+    "rate of the reporting currency": (
+        "exchange_rates", "EUR,2026-01-01", "CNY,2026-01-01",
+        "exchange_rates.csv:4: CNY is the reporting currency, its rate is 1",
     ),
     "number scored by levels": (
         "level_scores", "strategic_level,ordinary", "annual_spend,ordinary",
@@ -586,13 +661,25 @@ MISTAKES: dict[str, tuple[str, str, str, str]] = {
         "settings", "high_potential_score,82,potential\n", "",
         "settings.csv: setting 'high_potential_score' is missing",
     ),
+    "review weight above match weight": (
+        "settings", "identity_review_weight,2", "identity_review_weight,12.5",
+        "settings.csv:30: identity_review_weight is 12.5; it is at most identity_match_weight, 12",
+    ),
+    "key limit of one": (
+        "settings", "identity_key_limit,10", "identity_key_limit,1",
+        "settings.csv:31: identity_key_limit is 1; a whole number from 2 is needed",
+    ),
+    "key limit no whole number": (
+        "settings", "identity_key_limit,10", "identity_key_limit,2.5",
+        "settings.csv:31: identity_key_limit is 2.5; a whole number from 2 is needed",
+    ),
     "unknown kind": (
         "schemes", "abc,bands", "abc,band",
         "schemes.csv:3: kind 'band' is not one of weighted, bands, quadrant, rank, axes, rules, cluster",
     ),
     "unknown population": (
         "schemes", "abc,bands,buyers", "abc,bands,payers",
-        "schemes.csv:3: population 'payers' is not one of buyers, repeat_buyers, prospects, consumers, all",
+        "schemes.csv:3: population 'payers' is not one of buyers, repeat_buyers, businesses, consumers, prospects, all",
     ),
     "unknown measure": (
         "scheme_dimensions", "abc,spend,1,raw", "abc,spend,1,rare",
@@ -612,7 +699,7 @@ MISTAKES: dict[str, tuple[str, str, str, str]] = {
     ),
     "unknown operator": (
         "rules", "recency_days,<=,90", "recency_days,=<,90",
-        "rules.csv:3: operator '=<' is not one of =, <>, >=, >, <=, <, missing, always",
+        "rules.csv:3: operator '=<' is not one of =, <>, >=, >, <=, <, in, missing, always",
     ),
     "condition without indicator": (
         "rules", "never,recency_days,missing", "never,,missing", "rules.csv:2: operator 'missing' needs an indicator",
@@ -622,11 +709,11 @@ MISTAKES: dict[str, tuple[str, str, str, str]] = {
     ),
     "condition with a word": (
         "rules", "orders_12m,>=,4", "orders_12m,>=,four",
-        "rules.csv:6: value is 'four'; operator '>=' needs a number",
+        "rules.csv:7: value is 'four'; operator '>=' needs a number",
     ),
     "condition with more decimals than the column holds": (
         "rules", "orders_12m,>=,4", "orders_12m,>=,4.0000001",
-        "rules.csv:6: value is 4.0000001; up to 18 digits and 6 decimals",
+        "rules.csv:7: value is 4.0000001; up to 18 digits and 6 decimals",
     ),
     "one rule leads to two tiers": (
         "rules", "2,fresh,orders_12m", "2,stale,orders_12m",
@@ -951,6 +1038,7 @@ def test_the_version_changes_with_the_content_of_each_seed(seed: str, seeds: Pat
         "stability": ("nightly", "monthly"),
         "rfm_adjustments": ("large,,,false,false,1", "large,,,false,false,2"),
         "industry_mapping": ("汽配", "汽车"),
+        "exchange_rates": ("7.25", "7.26"),
     }[seed]
     change(seeds, seed, before, after)
     assert load(seeds).version != version

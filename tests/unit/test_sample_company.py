@@ -261,11 +261,12 @@ def test_every_kind_of_dirt_occurs_in_the_default_company(default: Path) -> None
 
 def test_truth_points_at_written_rows_and_at_most_once(default: Path) -> None:
     found = read_all(default)
-    grouped: dict[str, Counter[str]] = {}
+    grouped: dict[tuple[str, bool], Counter[str]] = {}
     for line in found["truth"]:
-        name = f"{line['source']}.{line['entity']}"
-        grouped.setdefault(name, Counter())[json.dumps(line["key"])] += 1
-    for name, keys in grouped.items():
+        # Which company a record belongs to is a fact of its own; the record may have dirt besides.
+        group = f"{line['source']}.{line['entity']}", line["action"] in ("identity", "distinct")
+        grouped.setdefault(group, Counter())[json.dumps(line["key"])] += 1
+    for (name, _about_identity), keys in grouped.items():
         columns = {tuple(json.loads(key)) for key in keys}
         for names in columns:
             present = Counter(json.dumps({c: row[c] for c in names}) for row in found[name])
@@ -350,8 +351,9 @@ def check_finance(found: Rows, clean: Clean) -> None:
 def check_crm(found: Rows, clean: Clean) -> None:
     customers = {r["customer_code"] for r in found["erp.customers"]}
     accounts = {r["account_id"]: r for r in found["crm.accounts"] if r["account_id"]}
+    retyped = {t["key"]["account_id"] for t in found["truth"] if t["kind"] == "retyped_customer"}
     for account in clean("crm.accounts", "account_id"):
-        if account["account_id"]:
+        if account["account_id"] and account["account_id"] not in retyped:
             assert account["erp_customer_code"] in customers | {""}
             assert re.fullmatch(r"1\d{10}", account["phone"])
             assert re.fullmatch(r"[a-z0-9.]+@[a-z0-9]+\.example", account["email"])
@@ -404,16 +406,43 @@ def test_identities(default: Path) -> None:
     assert set(company) == {("erp", c) for c in codes} | {("crm", a) for a in accounts}
     by_tax = {r["tax_id"]: r["customer_code"] for r in found["erp.customers"]}
     by_phone = {r["phone"]: r["customer_code"] for r in found["erp.customers"]}
-    assert len(by_tax) == len(by_phone) == len({r["customer_name"] for r in found["erp.customers"]}) == len(codes)
+    assert len(by_phone) == len(codes)
+    companies = [r for r in found["erp.customers"] if r["tax_id"]]
+    assert len(by_tax) - 1 == len({r["customer_name"] for r in companies}) == len(companies)
+    del by_tax[""]  # of individuals
+    kinds: dict[str, set[str]] = {kind.name: set() for kind in KINDS if kind.action in ("identity", "distinct")}
+    for line in found["truth"]:
+        if line["kind"] in kinds:
+            kinds[line["kind"]].add(line["key"]["account_id"])
+    assert set(kinds) == {"duplicate_customer", "retyped_customer", "shared_phone", "lookalike"}
     for number, row in accounts.items():
         for key, known in (("tax_id", by_tax), ("phone", by_phone)):
-            if row[key] in known:
+            if row[key] in known and number not in kinds["shared_phone"]:
                 assert company["erp", known[row[key]]] == company["crm", number]
-    duplicates = [t["key"]["account_id"] for t in found["truth"] if t["action"] == "identity"]
-    for number in duplicates:
-        row = accounts[number]
-        assert row["erp_customer_code"] == ""
-        assert row["tax_id"] in by_tax or row["phone"] in by_phone
+    for number in set().union(*kinds.values()):
+        assert accounts[number]["erp_customer_code"] == ""
+    for number in kinds["duplicate_customer"]:
+        assert accounts[number]["tax_id"] in by_tax or accounts[number]["phone"] in by_phone
+    erp_companies = {company["erp", code] for code in codes}
+    for number in kinds["retyped_customer"]:  # another customer's record, and no key is typed as the ERP has it
+        assert company["crm", number] in erp_companies
+        assert accounts[number]["tax_id"] not in by_tax
+    names = {r["customer_name"] for r in found["erp.customers"]}
+    for number in kinds["shared_phone"] | kinds["lookalike"]:  # a company of its own
+        assert company["crm", number] not in erp_companies
+        assert accounts[number]["account_name"] not in names
+    assert all(accounts[number]["phone"] in by_phone for number in kinds["shared_phone"])
+
+
+def test_retyped_accounts_leave_the_rest_of_the_company_as_it_is(
+    default: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("customer_tiering.sample.company.retyped_accounts", lambda *_: None)
+    generate_company(tmp_path)
+    with_them, without = multisets(read_all(default)), multisets(read_all(tmp_path))
+    assert with_them.keys() == without.keys()
+    assert {name for name in without if with_them[name] != without[name]} == {"crm.accounts", "truth", "truth_identity"}
+    assert all(without[name] <= with_them[name] for name in without)
 
 
 def test_spend_is_spread_like_a_real_company(default: Path) -> None:
@@ -439,9 +468,29 @@ def test_the_industry_seed_knows_every_mapped_text(default: Path) -> None:
     known = {row[0] for row in seed[1:]}
     found = read_all(default)
     unmapped = {t["key"]["account_id"] for t in found["truth"] if t["rule"] == "crm.accounts.industry_mapped"}
-    assert {r["industry"] for r in found["erp.customers"]} <= known
+    individuals = {r["customer_code"] for r in found["erp.customers"] if not r["industry"]}
+    assert {r["industry"] for r in found["erp.customers"] if r["customer_code"] not in individuals} <= known
     for row in found["crm.accounts"]:
+        assert (row["erp_customer_code"] in individuals) == (row["account_type"] in ("个人", "个人客户"))
+        if row["erp_customer_code"] in individuals:
+            assert row["industry"] == ""
+            continue
         assert (row["industry"] in known) != (row["account_id"] in unmapped)
+
+
+def test_individuals_buy_beside_the_companies(default: Path) -> None:
+    """48 of them beside 400 companies; each has one account, pays at once, and buys for what a person spends."""
+    found = read_all(default)
+    typed = Counter(r["account_type"] for r in found["crm.accounts"])
+    assert typed["个人"] + typed["个人客户"] == 48
+    assert min(typed[name] for name in ("个人客户", "企业", "企业客户", "公司", "")) > 0
+    codes = {r["customer_code"] for r in found["erp.customers"] if not r["tax_id"]}
+    assert len(codes) == 48
+    orders = [r for r in found["erp.orders"] if r["customer_code"] in codes]
+    assert {r["order_no"][:2] for r in orders} == {"SP"}
+    assert all(3_500 <= r["net_amount"] < 30_000 for r in orders)
+    assert {r["customer_code"] for r in orders} >= {c for c in codes if c < "P2024"}
+    assert codes.isdisjoint(r["customer_code"] for r in found["erp.invoices"])
 
 
 def test_strategic_sheet(default: Path) -> None:
@@ -451,9 +500,16 @@ def test_strategic_sheet(default: Path) -> None:
     assert header[0] == "account_id"
     accounts = {r["account_id"] for r in read_exports(default)["crm.accounts"]}
     assert {row[0] for row in rows} <= accounts
-    assert {row[header.index("strategic_level")] for row in rows} == {
+    reviews = [dict(zip(header, row, strict=True)) for row in rows]
+    prospects = [review for review in reviews if review["strategic_level"] == ""]
+    assert {review["strategic_level"] for review in reviews if review not in prospects} == {
         "national_key", "regional_leader", "ordinary", "non_core",
     }  # fmt: skip
+    assert 40 < len(prospects) < 80
+    for name, low, high in (("industry_fit", 0, 1), ("digital_demand", 0, 1), ("assets", 10_000, 1e10)):
+        given = [review[name] for review in reviews if review[name] != ""]
+        assert all(low <= value <= high for value in given)
+        assert (name == "industry_fit") == (len(given) == len(reviews)) and len(given) > 0.8 * len(reviews)
 
 
 def test_progress_is_reported(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ directions as (
     select
         tier_bands.rules_version,
         tier_bands.scheme,
-        max(case when tiers.tier_rank = 1 and tier_bands.lower_bound is null then -1 else 1 end) as direction
+        min(case when tiers.tier_rank = 1 and tier_bands.lower_bound is null then -1 else 1 end) as direction
     from tier_bands
     inner join tiers
         on

@@ -11,6 +11,8 @@ ranked as (
         source,
         source_customer_id,
         customer_id,
+        method,
+        decided_on,
         row_number() over (partition by source, source_customer_id order by decision_number desc) as newest_rank
     from decisions
 
@@ -19,6 +21,8 @@ ranked as (
 select
     source,
     source_customer_id,
-    customer_id
+    customer_id,
+    method,
+    decided_on
 from ranked
 where newest_rank = 1

@@ -1,6 +1,7 @@
 -- One row per customer: each attribute from the source that knows it best. Relationship data (owner, contact)
 -- comes from the CRM by being the only one to have it; where several have a value, sources are asked in the
--- order crm-like (with an owner) first, then by source name, newest registration last.
+-- order crm-like (with an owner) first, then by source name, newest registration last. Whom no source calls a
+-- consumer is a business; a consumer's name is a person's, so it is masked like a contact's.
 with records as (
 
     select * from {{ ref('int_customer_records') }}
@@ -86,7 +87,10 @@ merged as (
 
 select
     merged.customer_id,
-    merged.customer_name,
+    case
+        when merged.customer_kind = 'consumer' then {{ mask_name('merged.customer_name') }}
+        else merged.customer_name
+    end as customer_name,
     merged.industry_l1,
     merged.industry_l2,
     merged.industry as industry_as_typed,
@@ -97,7 +101,7 @@ select
     merged.phone,
     merged.email,
     merged.tax_id,
-    merged.customer_kind,
+    coalesce(merged.customer_kind, 'business') as customer_kind,
     merged.registered_on,
     sellers.customer_id is not null as has_order_source
 from merged

@@ -6,15 +6,28 @@ with scores as (
 
 ),
 
-members as (
+as_of_dates as (
 
-    select * from {{ ref('int_scheme_members') }}
+    select * from {{ ref('int_as_of_dates') }}
 
 ),
 
 ranks as (
 
     select * from {{ source('rules', 'ranks') }}
+
+),
+
+ranked as (
+
+    select distinct
+        as_of_dates.as_of_date,
+        as_of_dates.rules_version,
+        ranks.scheme,
+        ranks.dimension
+    from as_of_dates
+    inner join ranks
+        on as_of_dates.rules_version = ranks.rules_version
 
 ),
 
@@ -25,23 +38,19 @@ positions as (
         scores.scheme,
         scores.dimension,
         scores.as_of_date,
-        members.rules_version,
+        ranked.rules_version,
         row_number() over (
             partition by scores.scheme, scores.dimension, scores.as_of_date
             order by scores.score desc, scores.customer_id asc
         ) as position,
         count(*) over (partition by scores.scheme, scores.dimension, scores.as_of_date) as ranked_customers
     from scores
-    inner join members
+    inner join ranked
         on
-            scores.customer_id = members.customer_id
-            and scores.scheme = members.scheme
-            and scores.as_of_date = members.as_of_date
-    where
-        scores.score is not null
-        and scores.scheme || '/' || scores.dimension in (
-            select ranks.scheme || '/' || ranks.dimension from ranks
-        )
+            scores.scheme = ranked.scheme
+            and scores.dimension = ranked.dimension
+            and scores.as_of_date = ranked.as_of_date
+    where scores.score is not null
 
 ),
 

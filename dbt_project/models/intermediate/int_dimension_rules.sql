@@ -1,20 +1,32 @@
 -- Level by ordered rules: the first rule whose conditions all hold. Conditions name an indicator, an operator and
--- a number; a missing value meets no condition but `missing`; `always` meets every customer.
+-- a number, or a name (`in`: names separated by |) where the indicator's values are names; a missing value meets no
+-- condition but `missing`; `always` meets every customer.
 with members as (
 
     select * from {{ ref('int_scheme_members') }}
 
 ),
 
-indicator_values as (
+rules as (
 
-    select * from {{ ref('int_indicator_values') }}
+    select
+        rules_version,
+        scheme,
+        dimension,
+        rule_order,
+        tier,
+        indicator,
+        operator,
+        value as name,
+        try_cast(value as decimal(24, 6)) as number
+    from {{ source('rules', 'rules') }}
 
 ),
 
-rules as (
+indicator_values as (
 
-    select * from {{ source('rules', 'rules') }}
+    select * from {{ ref('int_indicator_values') }}
+    where indicator in (select rules.indicator from rules)
 
 ),
 
@@ -29,13 +41,15 @@ conditions as (
         rules.tier as level,
         case rules.operator
             when 'always' then true
-            when 'missing' then indicator_values.raw_value is null
-            when '=' then indicator_values.raw_value = cast(rules.value as decimal(24, 6))
-            when '<>' then indicator_values.raw_value <> cast(rules.value as decimal(24, 6))
-            when '>=' then indicator_values.raw_value >= cast(rules.value as decimal(24, 6))
-            when '>' then indicator_values.raw_value > cast(rules.value as decimal(24, 6))
-            when '<=' then indicator_values.raw_value <= cast(rules.value as decimal(24, 6))
-            when '<' then indicator_values.raw_value < cast(rules.value as decimal(24, 6))
+            when 'missing' then indicator_values.raw_value is null and indicator_values.raw_level is null
+            when 'in' then position('|' || indicator_values.raw_level || '|' in '|' || rules.name || '|') > 0
+            when '=' then coalesce(indicator_values.raw_value = rules.number, indicator_values.raw_level = rules.name)
+            when '<>'
+                then coalesce(indicator_values.raw_value <> rules.number, indicator_values.raw_level <> rules.name)
+            when '>=' then indicator_values.raw_value >= rules.number
+            when '>' then indicator_values.raw_value > rules.number
+            when '<=' then indicator_values.raw_value <= rules.number
+            when '<' then indicator_values.raw_value < rules.number
         end as holds
     from members
     inner join rules

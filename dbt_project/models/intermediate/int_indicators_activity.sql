@@ -1,4 +1,4 @@
--- Activity: confirmed orders of the last 12 months, days with an order in the last 90.
+-- Activity: confirmed orders of the last 12 months and of the last 90 days, days with an order in those 90.
 with days as (
 
     select * from {{ ref('int_customer_days') }}
@@ -15,6 +15,14 @@ select
     days.customer_id,
     as_of_dates.as_of_date,
     cast(sum(days.order_count) as integer) as orders_12m,
+    cast(
+        sum(
+            case
+                when {{ days_between('days.ordered_on', 'as_of_dates.as_of_date') }} < 90 then days.order_count
+                else 0
+            end
+        ) as integer
+    ) as orders_90d,
     cast(
         sum(
             case

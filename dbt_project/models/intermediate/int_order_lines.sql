@@ -1,4 +1,5 @@
--- Lines of confirmed orders and returns, with customer, day and category.
+-- Lines of confirmed orders and returns, with customer, day and category, in the reporting currency at the rate of
+-- their order.
 with source as (
 
     {{ union_sources('order_lines', {
@@ -34,8 +35,8 @@ select
     source.product_id,
     products.category,
     source.quantity,
-    source.net_amount,
-    source.cost_amount
+    {{ in_reporting_currency('source.net_amount', 'orders.exchange_rate') }} as net_amount,
+    {{ in_reporting_currency('source.cost_amount', 'orders.exchange_rate') }} as cost_amount
 from source
 inner join orders
     on

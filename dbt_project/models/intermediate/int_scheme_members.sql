@@ -42,6 +42,11 @@ where
     or (schemes.population = 'repeat_buyers' and coalesce(indicators.order_frequency, 0) > 1)
     or (schemes.population = 'prospects' and coalesce(indicators.order_frequency, 0) = 0)
     or (
+        schemes.population = 'businesses'
+        and customers.customer_kind = 'business'
+        and coalesce(indicators.order_frequency, 0) > 0
+    )
+    or (
         schemes.population = 'consumers'
         and customers.customer_kind = 'consumer'
         and coalesce(indicators.order_frequency, 0) > 0

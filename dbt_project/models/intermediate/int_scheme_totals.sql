@@ -19,6 +19,18 @@ dimension_scores as (
 
 ),
 
+as_of_dates as (
+
+    select * from {{ ref('int_as_of_dates') }}
+
+),
+
+schemes as (
+
+    select * from {{ source('rules', 'schemes') }}
+
+),
+
 dimensions as (
 
     select * from {{ source('rules', 'scheme_dimensions') }}
@@ -55,18 +67,19 @@ placed as (
             )
         end as place
     from dimension_scores
-    inner join members
+    inner join as_of_dates
+        on dimension_scores.as_of_date = as_of_dates.as_of_date
+    inner join schemes
         on
-            dimension_scores.customer_id = members.customer_id
-            and dimension_scores.scheme = members.scheme
-            and dimension_scores.as_of_date = members.as_of_date
+            as_of_dates.rules_version = schemes.rules_version
+            and dimension_scores.scheme = schemes.scheme
     inner join dimensions
         on
-            members.rules_version = dimensions.rules_version
+            as_of_dates.rules_version = dimensions.rules_version
             and dimension_scores.scheme = dimensions.scheme
             and dimension_scores.dimension = dimensions.dimension
     where
-        members.kind = 'quadrant'
+        schemes.kind = 'quadrant'
         and dimension_scores.score is not null
         and dimension_scores.level is not null
 

@@ -1,4 +1,4 @@
--- Strategic review of customers over all sources; a customer with several accounts takes the newest review.
+-- Strategic review of customers on each as-of date: the newest review up to it, over all sources and accounts.
 with source as (
 
     {{ union_sources('strategic_attributes', {
@@ -9,6 +9,9 @@ with source as (
         'size_growth': 'decimal(18, 6)',
         'demand_match': 'decimal(18, 6)',
         'strategic_level': 'varchar',
+        'assets': 'decimal(18, 2)',
+        'industry_fit': 'decimal(18, 6)',
+        'digital_demand': 'decimal(18, 6)',
         'reviewed_on': 'date',
     }) }}
 
@@ -20,18 +23,28 @@ ids as (
 
 ),
 
+as_of_dates as (
+
+    select * from {{ ref('int_as_of_dates') }}
+
+),
+
 ranked as (
 
     select
         ids.customer_id,
+        as_of_dates.as_of_date,
         source.industry_rank,
         source.industry_growth,
         source.size_growth,
         source.demand_match,
         source.strategic_level,
+        source.assets,
+        source.industry_fit,
+        source.digital_demand,
         source.reviewed_on,
         row_number() over (
-            partition by ids.customer_id
+            partition by ids.customer_id, as_of_dates.as_of_date
             order by source.reviewed_on desc, source.source_customer_id asc
         ) as review_rank
     from source
@@ -39,16 +52,22 @@ ranked as (
         on
             source.customer_source = ids.source
             and source.source_customer_id = ids.source_customer_id
+    inner join as_of_dates
+        on source.reviewed_on <= as_of_dates.as_of_date
 
 )
 
 select
     customer_id,
+    as_of_date,
     industry_rank,
     industry_growth,
     size_growth,
     demand_match,
     strategic_level,
+    assets,
+    industry_fit,
+    digital_demand,
     reviewed_on
 from ranked
 where review_rank = 1

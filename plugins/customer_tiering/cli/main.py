@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
-from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from customer_tiering import __version__
+from customer_tiering.cli import identity
+from customer_tiering.cli.common import DEFAULT_PROFILE, ProfileOption, console, errors, guarded
+from customer_tiering.cli.quarantine import app as quarantine_app
 from customer_tiering.errors import TieringError
 
 app = typer.Typer(
@@ -20,28 +21,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-console = Console(width=None if sys.stdout.isatty() else 110)
-errors = Console(stderr=True)
-
-ProfileOption = Annotated[str, typer.Option("--profile", "-p", envvar="TIERING_PROFILE", help="Company to work on.")]
-DEFAULT_PROFILE = "sample"
+app.add_typer(quarantine_app, name="quarantine")
+app.add_typer(identity.app, name="identity")
 
 
 def command(function: Any) -> Any:
-    """Register a command whose ``TieringError`` is shown as problem and next step, with exit code 1."""
-
-    @wraps(function)
-    def guarded(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return function(*args, **kwargs)
-        except TieringError as error:
-            errors.print("[red bold]Error:[/] ", end="")
-            errors.print(error.problem, markup=False, highlight=False)
-            if error.next_step:
-                errors.print(f"Next step: {error.next_step}", markup=False, highlight=False)
-            raise typer.Exit(1) from error
-
-    return app.command()(guarded)
+    """Register a command."""
+    return app.command()(guarded(function))
 
 
 @command
@@ -76,24 +62,6 @@ def checksum(profile: ProfileOption = DEFAULT_PROFILE) -> None:
 
 
 @command
-def quarantine(profile: ProfileOption = DEFAULT_PROFILE) -> None:
-    """Count the rows in quarantine by rule."""
-    from customer_tiering.profile import load_profile
-    from customer_tiering.warehouse.connection import open_warehouse
-    from customer_tiering.warehouse.quarantine import open_by_rule
-
-    workspace = load_profile(profile).workspace
-    if not workspace.warehouse.exists():
-        raise TieringError(f"{profile} has no warehouse yet", f"run a night first: make run PROFILE={profile}")
-    with open_warehouse(workspace) as connection:
-        rows = open_by_rule(connection)
-    table = Table("rule", "reason", "rows")
-    for row in rows:
-        table.add_row(row["rule"], f"{row['reason_en']} {row['reason_zh']}", f"{row['rows']:,}")
-    console.print(table)
-
-
-@command
 def sample(
     out: Annotated[Path, typer.Option(help="Folder to write the company's systems into.")],
     customers: Annotated[int | None, typer.Option(min=1, help="Customers in the ERP.")] = None,
@@ -125,14 +93,15 @@ def sample(
 
 @command
 def truth(profile: ProfileOption = DEFAULT_PROFILE) -> None:
-    """Compare what the gate found with the dirt that was injected into the sample company."""
+    """Compare what the gate and the customer ids found with the truth about the sample company."""
     from customer_tiering.profile import load_profile
-    from customer_tiering.sample.evaluation import evaluate
+    from customer_tiering.sample.evaluation import evaluate, evaluate_identities
     from customer_tiering.warehouse.connection import open_warehouse
 
     workspace = load_profile(profile).workspace
     with open_warehouse(workspace) as connection:
         scores = evaluate(connection, workspace.root / "source" / "truth.jsonl")
+        identities = evaluate_identities(connection, workspace.root / "source" / "truth_identity.csv")
     table = Table("rule", "action", "injected", "found", "recall", "precision")
     for score in scores:
         table.add_row(
@@ -143,6 +112,10 @@ def truth(profile: ProfileOption = DEFAULT_PROFILE) -> None:
             f"{score.recall:.3f}",
             f"{score.precision:.3f}",
         )
+    console.print(table)
+    table = Table("pairs of records of one company", "true", "found", "recall", "precision")
+    for pairs in identities:
+        table.add_row(pairs.pairs, str(pairs.true), str(pairs.found), f"{pairs.recall:.3f}", f"{pairs.precision:.3f}")
     console.print(table)
 
 

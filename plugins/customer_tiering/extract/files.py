@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -70,15 +70,21 @@ def changed_state(path: Path, known: FileState | None) -> FileState | None:
 
 
 def check_header(source: Source, entity: Entity, path: Path) -> None:
-    """Raise ``SourceError`` naming file and columns when the file lacks a declared column."""
+    """Raise ``SourceError`` naming file and columns when the file lacks a declared column that is not optional."""
     names = {"csv": _csv_header, "jsonl": _json_keys, "excel": _sheet_header}[entity.format](source, entity, path)
-    if missing := [entity.header(column) for column in entity.columns if entity.header(column) not in names]:
+    if missing := _missing(entity, names):
         raise SourceError(
             f"source {source.name}, entity {entity.name}: {path.name} has no column {', '.join(missing)} "
             f"(it has: {', '.join(sorted(names))})",
             "ask the owner of the source for a complete export, or change the declaration in "
             f"customer_tiering/sources/{source.name}.py",
         )
+
+
+def _missing(entity: Entity, names: Container[str]) -> list[str]:
+    """Headers of declared columns that a file with these names lacks; optional ones may be absent."""
+    needed = [entity.header(column) for column in entity.columns if column not in entity.optional]
+    return [name for name in needed if name not in names]
 
 
 def read_rows(source: Source, entity: Entity, path: Path) -> Iterator[pa.Table]:
@@ -146,24 +152,17 @@ def _open_csv(entity: Entity, path: Path, bad_rows: list[str], block: int) -> pa
             delimiter=entity.delimiter, newlines_in_values=True, invalid_row_handler=remember
         ),
         convert_options=pa_csv.ConvertOptions(
-            column_types=dict.fromkeys(header, pa.string()), include_columns=header, strings_can_be_null=False
+            column_types=dict.fromkeys(header, pa.string()),
+            include_columns=header,
+            include_missing_columns=bool(entity.optional),
+            strings_can_be_null=False,
         ),
     )
 
 
 def _csv_header(source: Source, entity: Entity, path: Path) -> set[str]:
     try:
-        with pa.input_stream(str(path), compression="detect") as stream:
-            reader = pa_csv.open_csv(
-                stream,
-                read_options=pa_csv.ReadOptions(
-                    encoding=entity.encoding, block_size=_CSV_BLOCK_BYTES, use_threads=False
-                ),
-                parse_options=pa_csv.ParseOptions(
-                    delimiter=entity.delimiter, newlines_in_values=True, invalid_row_handler=lambda _row: "skip"
-                ),
-            )
-            return set(reader.schema.names)
+        return _csv_names(entity, path)
     except pa.ArrowInvalid as error:
         if "Empty CSV" in str(error):
             raise _empty(source, entity, path) from error
@@ -172,9 +171,23 @@ def _csv_header(source: Source, entity: Entity, path: Path) -> set[str]:
         raise _unreadable(source, entity, path, error) from error
 
 
+def _csv_names(entity: Entity, path: Path) -> set[str]:
+    with pa.input_stream(str(path), compression="detect") as stream:
+        reader = pa_csv.open_csv(
+            stream,
+            read_options=pa_csv.ReadOptions(encoding=entity.encoding, block_size=_CSV_BLOCK_BYTES, use_threads=False),
+            parse_options=pa_csv.ParseOptions(
+                delimiter=entity.delimiter, newlines_in_values=True, invalid_row_handler=lambda _row: "skip"
+            ),
+        )
+        return set(reader.schema.names)
+
+
 def _read_csv(entity: Entity, path: Path) -> Iterator[pa.Table]:
     bad_rows: list[str] = []
     row = 1
+    if entity.optional and (missing := _missing(entity, _csv_names(entity, path))):
+        raise KeyError(f"there is no column {', '.join(missing)}")  # or they would be read as empty, too
     for batch in _open_csv(entity, path, bad_rows, _CSV_BLOCK_BYTES):
         yield _table(entity, list(batch.columns), path, row)
         row += batch.num_rows
@@ -275,10 +288,13 @@ def _cell_text(value: Any) -> str:
 def _read_excel(entity: Entity, path: Path) -> Iterator[pa.Table]:
     header, *rows = _sheet(entity, path) or [[]]
     position = {str(cell).strip(): index for index, cell in enumerate(header)}
-    if missing := [entity.header(column) for column in entity.columns if entity.header(column) not in position]:
+    if missing := _missing(entity, position):
         raise KeyError(f"there is no column {', '.join(missing)}")
     columns: list[Any] = [
-        [_cell_text(row[position[entity.header(column)]]) for row in rows] for column in entity.columns
+        [_cell_text(row[position[name]]) for row in rows]
+        if (name := entity.header(column)) in position
+        else pa.nulls(len(rows), pa.string())
+        for column in entity.columns
     ]
     if rows:
         yield _table(entity, columns, path, 1)

@@ -126,6 +126,7 @@ def gate(night: Night, source_name: str) -> dict[str, Any]:
                 connection,
                 get_source(source_name),
                 landing=night.workspace.landing,
+                decisions=night.workspace.decisions,
                 as_of=night.as_of,
                 currency=night.profile.currency,
                 results_dir=night.folder / "data_docs",
@@ -142,12 +143,13 @@ def gate(night: Night, source_name: str) -> dict[str, Any]:
 
 def build(night: Night) -> dict[str, Any]:
     """Build and test the models on top of what the last accepted night decided."""
+    from customer_tiering.identity.night import decide_identities
     from customer_tiering.quality.gate import ensure_tables
     from customer_tiering.sources import get_source
     from customer_tiering.warehouse.compute import compute_nights
     from customer_tiering.warehouse.connection import open_warehouse
     from customer_tiering.warehouse.coverage import check_data_begins
-    from customer_tiering.warehouse.nights import make_build_inputs, plan_nights
+    from customer_tiering.warehouse.nights import PlannedNight, land_as_of_dates, make_build_inputs, plan_nights
     from customer_tiering.warehouse.overrides import land_overrides, load_overrides
     from customer_tiering.warehouse.rules import load_rules
     from customer_tiering.warehouse.state import land_accepted_state
@@ -161,13 +163,15 @@ def build(night: Night) -> dict[str, Any]:
             for source_name in profile.sources:
                 ensure_tables(connection, get_source(source_name))
             make_build_inputs(connection)
+            land_as_of_dates(connection, [PlannedNight(night.as_of, version, "run")])  # identity's settings
             land_overrides(connection, overrides)
             accepted = land_accepted_state(connection, night.workspace, night.as_of)
+        identities = decide_identities(profile, night.as_of, night.folder)
         nights = plan_nights(accepted, night.as_of, version, profile.catch_up_nights)
         result = compute_nights(profile, nights, night.folder, baseline=accepted)
         with open_warehouse(night.workspace) as connection:
             check_data_begins(connection, night.as_of)
-        step.facts = asdict(result) | {"caught_up": len(nights) - 1}
+        step.facts = asdict(result) | {"identities": asdict(identities), "caught_up": len(nights) - 1}
     return step.facts
 
 
@@ -183,6 +187,7 @@ def _begun_rules(connection: duckdb.DuckDBPyConnection, night: Night) -> str:
 def publish(night: Night) -> dict[str, Any]:
     """Write the snapshot and move ``current`` to it."""
     from customer_tiering.publish import snapshot
+    from customer_tiering.quality.mart_gate import audit_marts
     from customer_tiering.warehouse.connection import open_warehouse
     from customer_tiering.warehouse.nights import built_rules
 
@@ -192,8 +197,15 @@ def publish(night: Night) -> dict[str, Any]:
         with open_warehouse(night.workspace) as connection:
             check_run(night.workspace, night.run_id)  # again: it may have waited for the warehouse
             manifest = manifest_of(profile, night.as_of, night.run_id, built_rules(connection, night.as_of))
+            warnings = audit_marts(
+                connection,
+                night.workspace,
+                night.as_of,
+                results_dir=night.folder / "data_docs",
+                run_time=datetime.now(UTC),
+            )
             folder = snapshot.publish(connection, night.workspace, manifest, profile.keep_snapshots)
-        step.facts = {"folder": str(folder)}
+        step.facts = {"folder": str(folder), "warnings": warnings}
     return step.facts
 
 

@@ -20,6 +20,8 @@ from customer_tiering.warehouse.identifiers import literal, quote
 from customer_tiering.workspace import Workspace
 
 SCHEMA = "marts"
+NIGHT_SCHEMA = "tonight"
+"""Views of the marts as they are published: one night each, histories apart."""
 DATABASE = "tiers.duckdb"
 # Marts that keep every night; of the others a snapshot holds its own night only.
 _HISTORY = frozenset({"fct_tier_changes", "fct_nights", "fct_data_quality"})
@@ -200,15 +202,26 @@ def checksums(folder: Path) -> dict[str, str]:
         return result
 
 
+def select_night(connection: duckdb.DuckDBPyConnection, night: date) -> list[str]:
+    """Make the views of ``NIGHT_SCHEMA``: a build may hold several nights, a snapshot holds one. Returns the marts."""
+    names = mart_names(connection)
+    connection.execute(f"drop schema if exists {quote(NIGHT_SCHEMA)} cascade")
+    connection.execute(f"create schema {quote(NIGHT_SCHEMA)}")
+    for name in names:
+        only = f" where as_of_date = '{night}'" if name not in _HISTORY and _has_nights(connection, name) else ""
+        connection.execute(f"create view {quote(NIGHT_SCHEMA, name)} as select * from {quote(SCHEMA, name)}{only}")
+    return names
+
+
 def _write_marts(connection: duckdb.DuckDBPyConnection, folder: Path, night: date) -> dict[str, int]:
     rows = {}
+    names = select_night(connection, night)
     connection.execute(f"attach {literal(str(folder / DATABASE))} as snapshot")
     try:
         connection.execute(f"create schema snapshot.{quote(SCHEMA)}")
-        for name in mart_names(connection):
-            mart, target = quote(SCHEMA, name), f"snapshot.{quote(SCHEMA, name)}"
-            only = "" if name in _HISTORY or not _has_nights(connection, name) else f" where as_of_date = '{night}'"
-            connection.execute(f"create table {target} as select * from {mart}{only} order by all")
+        for name in names:
+            target = f"snapshot.{quote(SCHEMA, name)}"
+            connection.execute(f"create table {target} as select * from {quote(NIGHT_SCHEMA, name)} order by all")
             connection.execute(
                 f"copy (select * from {target}) to {literal(str(folder / f'{name}.parquet'))} (format parquet)"
             )

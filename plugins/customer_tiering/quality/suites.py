@@ -14,12 +14,20 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from customer_tiering.errors import TieringError
+from customer_tiering.sources.base import MALFORMED_COLUMN
 
 OnFailure = Literal["quarantine", "repair", "block", "warn"]
 Severity = Literal["critical", "warning", "info"]
 
 # A suite may name GX's own rule; ours counts in the database instead of reading rows.
 _ALIASES = {"unexpected_rows_expectation": "expect_no_rows_from_query"}
+# What the models cannot do without: a reference that leads somewhere, a value that is there and can be read.
+_NEVER_WAIVED = {
+    "expect_column_values_to_reference",
+    "expect_column_values_to_not_be_null",
+    "expect_column_values_to_be_date",
+    "expect_column_values_to_be_timely_iso_date",
+}
 # Fields of GX expectations that are not arguments of the rule: this project sets them itself.
 _NOT_KWARGS = {
     "id",
@@ -40,7 +48,7 @@ class SuiteError(TieringError):
 
 
 class RuleMeta(BaseModel):
-    """What happens to rows that fail, and how it is explained."""
+    """What happens to rows that fail, and how it is explained; ``{value}`` in a reason stands for the row's value."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -49,6 +57,8 @@ class RuleMeta(BaseModel):
     reason_zh: str = Field(min_length=1)
     # Share of the batch's rows (0 to 1) above which the rule blocks the night.
     max_quarantined_share: Annotated[float, Field(ge=0, le=1)] | None = None
+    # Whether a person may let rows in that break the rule; by default as Rule.can_be_waived says.
+    can_be_waived: bool | None = None
 
 
 class Rule(BaseModel):
@@ -88,6 +98,17 @@ class Rule(BaseModel):
     def column(self) -> str | None:
         """The columns joined by commas, None when the rule names none."""
         return ",".join(self.columns) or None
+
+    @property
+    def can_be_waived(self) -> bool:
+        """Whether a person may let rows in that break this rule.
+
+        Unless the suite says otherwise: yes for rules of judgement (outliers, ranges, allowed values, order of
+        dates), no where the row could not be used: an unreadable line, a missing key, a reference to nothing.
+        """
+        if self.meta.can_be_waived is not None:
+            return self.meta.can_be_waived
+        return self.type not in _NEVER_WAIVED and MALFORMED_COLUMN not in self.columns
 
     @property
     def parameters(self) -> frozenset[str]:
@@ -203,6 +224,15 @@ def check_rule(rule: Rule) -> list[str]:
     except Exception as error:
         problems.append(f"key kwargs: {error}")
     return problems
+
+
+def is_row_level_type(name: str) -> bool:
+    """Whether the expectation of this type name judges single rows."""
+    from great_expectations.expectations.registry import get_expectation_impl
+
+    from customer_tiering.quality.expectations import library  # noqa: F401 - registers our types
+
+    return is_row_level(get_expectation_impl(name))
 
 
 def is_row_level(implementation: Any) -> bool:

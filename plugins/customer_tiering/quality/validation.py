@@ -26,6 +26,7 @@ from customer_tiering.quality.engine import (  # first: switches GX's telemetry 
     release,
 )
 from customer_tiering.quality.expectations import library, sql
+from customer_tiering.quality.expectations.tables import TableExpectation
 from customer_tiering.quality.suites import Rule, Suite, is_row_level
 
 # isort: split
@@ -77,7 +78,8 @@ class RuleOutcome:
     included), ``unexpected`` how many of them fail; ``unexpected_share`` is their quotient (0 to 1, 0 for an
     empty batch). ``failing_rows_sql`` selects exactly one column, the row id, of every failing row; it is
     None when no row fails, for rules about the whole table and for rules that could not be evaluated
-    (``error``). An outcome with an error never has ``success``.
+    (``error``). An outcome with an error never has ``success``. ``findings`` are what a rule about the whole
+    table has to say, in words.
     """
 
     rule: str
@@ -93,6 +95,7 @@ class RuleOutcome:
     unexpected_share: float
     failing_rows_sql: str | None
     error: str | None
+    findings: tuple[str, ...] = ()
 
 
 class Validator:
@@ -400,7 +403,18 @@ def _outcome(
         unexpected_share=unexpected / evaluated if evaluated else 0.0,
         failing_rows_sql=failing,
         error=None if message is None else _readable(message, private),
+        findings=() if message or row_level else _findings(item),
     )
+
+
+def _findings(item: ExpectationValidationResult) -> tuple[str, ...]:
+    """What a rule about the whole table saw: our rules say it in words, of GX's only counts are safe to show."""
+    observed = item.result.get("observed_value")
+    if isinstance(observed, int | float):
+        return (f"observed {observed:,}",)
+    configuration = item.expectation_config
+    ours = configuration is not None and issubclass(get_expectation_impl(configuration.type), TableExpectation)
+    return tuple(observed) if ours and isinstance(observed, list) else ()
 
 
 def _exception_message(item: ExpectationValidationResult) -> str | None:

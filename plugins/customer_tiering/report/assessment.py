@@ -99,6 +99,8 @@ def _verdict(explanation: Explanation) -> Text:
         text.append(f"\nstrategy 策略: {tier['strategy_en']} {tier['strategy_zh']}")
     if explanation.next_tier:
         text.append(f"\nnext tier 上一级: {explanation.next_tier}, {number(explanation.missing_points)} points missing")
+        if explanation.stability is not None and explanation.stability["enter_margin"]:
+            text.append(f" (and {number(explanation.stability['enter_margin'])} more to enter it 另需缓冲)")
         for step in explanation.steps:
             beyond = "" if step.included else "above " if step.needed >= step.raw_value else "below "
             text.append(

@@ -98,7 +98,8 @@ def collect(profile: Profile, workspace: Workspace, folder: Path) -> dict[str, A
             if name.startswith("extract ")
             for warning in event["facts"]["warnings"]
         ]
-        + [warning for account in accounts for warning in account["warnings"]],
+        + [warning for account in accounts for warning in account["warnings"]]
+        + finished.get("publish", {}).get("facts", {}).get("warnings", []),
         "tiers": tiers,
         "changes": changes,
         "moved": moved,

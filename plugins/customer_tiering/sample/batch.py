@@ -36,7 +36,7 @@ ERP_COLUMNS: dict[str, tuple[str, ...]] = {
 CRM_COLUMNS: dict[str, tuple[str, ...]] = {
     "accounts": (
         "account_id", "account_name", "erp_customer_code", "tax_id", "industry", "company_size", "employees",
-        "region", "owner_id", "phone", "email", "created_at", "modified_at", "is_deleted",
+        "region", "owner_id", "phone", "email", "created_at", "modified_at", "is_deleted", "account_type",
     ),
     "contacts": (
         "contact_id", "account_id", "contact_name", "title", "phone", "email", "is_primary", "created_at",

@@ -17,6 +17,7 @@ from customer_tiering.sample.batch import Batch, Row, Scope, Window
 from customer_tiering.sample.catalogue import MAX_CUSTOMERS, Calendar
 from customer_tiering.sample.dirt import MAX_DIRT
 from customer_tiering.sample.draws import Draws, Ints
+from customer_tiering.sample.individuals import individual_rows, individuals_count
 from customer_tiering.sample.population import GROWTH_PER_YEAR, YEAR, World, build_customers
 from customer_tiering.sample.relations import (
     STRATEGIC_COLUMNS,
@@ -25,6 +26,7 @@ from customer_tiering.sample.relations import (
     strategic_listed,
     strategic_rows,
 )
+from customer_tiering.sample.retyped import retyped_accounts
 
 DEFAULT_CUSTOMERS = 400
 DEFAULT_YEARS = 3
@@ -112,9 +114,10 @@ def generate_company(
 ) -> CompanySummary:
     """Generate the sample company under `root`, or append the days after the stored ones up to `until`.
 
-    `customers` is the number of ERP customers one year after the start (about 3 % a year join later). The
-    first call starts the company at `start`, or `years` before `until`. Omitted arguments are taken from the
-    stored company, for a new one from the defaults (400 customers, 3 years, seed 20260102, dirt 1).
+    `customers` is the number of companies in the ERP one year after the start (about 3 % a year join later);
+    12 % as many individuals buy beside them. The first call starts the company at `start`, or `years` before
+    `until`. Omitted arguments are taken from the stored company, for a new one from the defaults (400 customers,
+    3 years, seed 20260102, dirt 1).
 
     Raises SampleMismatch if an explicit argument contradicts the stored company and ValueError for values
     out of range.
@@ -265,10 +268,17 @@ class _Generation:
             finance_rows(scope, customers, orders, batch)
             del orders, lines
             Relations(scope, customers, batch).build()
+            retyped_accounts(scope, customers, batch)
             del customers
             yield batch
             del batch
             self.say(f"{min(low + size, total)} of {total} customers")
+        people = individuals_count(self.world)
+        for low in range(0, people, size):
+            batch = Batch()
+            individual_rows(scope, np.arange(low, min(low + size, people), dtype=np.int64), batch)
+            yield batch
+            del batch
 
     def _to_erp(self, erp: writers.ErpWriter, batch: Batch) -> None:
         for (source, entity), rows in batch.rows.items():

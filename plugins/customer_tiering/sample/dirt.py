@@ -9,6 +9,7 @@ import numpy as np
 from customer_tiering.sample.draws import Floats, Ints
 
 MAX_DIRT = 4.0
+LEGAL_SUFFIXES = ("股份有限公司", "有限责任公司", "有限公司")
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,9 @@ PAID_BEFORE_INVOICED = _kind("paid_before_invoiced", "quarantine", "erp.payments
 UNKNOWN_STATUS = _kind("unknown_status", "quarantine", "erp.orders.status_allowed", "status")
 DUPLICATE_ACCOUNT_ROW = _kind("duplicate_account_row", "merge", "crm.accounts.account_id_unique", "account_id")
 DUPLICATE_CUSTOMER = _kind("duplicate_customer", "identity", "crm.accounts.identity", "account_name")
+RETYPED_CUSTOMER = _kind("retyped_customer", "identity", "crm.accounts.identity", "account_name")
+SHARED_PHONE = _kind("shared_phone", "distinct", "crm.accounts.identity", "phone")
+LOOKALIKE = _kind("lookalike", "distinct", "crm.accounts.identity", "account_name")
 MISSING_CONTACT = _kind("missing_contact", "repair", "crm.accounts.contact_present", "phone")
 PHONE_FORMAT = _kind("phone_format", "repair", "crm.accounts.phone_format", "phone")
 INDUSTRY_VARIANT = _kind("industry_variant", "repair", "crm.accounts.industry_canonical", "industry")
@@ -60,9 +64,9 @@ ORPHAN_COMMENT = _kind("orphan_comment", "quarantine", "ticketing.comments.ticke
 KINDS: tuple[Kind, ...] = (
     DUPLICATE_ORDER, DUPLICATE_ORDER_LINE, AMOUNT_TYPO, AMOUNT_TYPO_LINE, LINE_OF_QUARANTINED, ORPHAN_LINE,
     NEGATIVE_QUANTITY, MISSING_ORDER_KEY, UNKNOWN_CUSTOMER, BAD_DATE, DATE_FORMAT, PAID_BEFORE_INVOICED,
-    UNKNOWN_STATUS, DUPLICATE_ACCOUNT_ROW, DUPLICATE_CUSTOMER, MISSING_CONTACT, PHONE_FORMAT,
-    INDUSTRY_VARIANT, INDUSTRY_UNMAPPED, MISSING_ACCOUNT_ID, ORPHAN_INTERACTION, SURVEY_OUT_OF_RANGE,
-    RESOLVED_BEFORE_OPENED, RATING_OUT_OF_RANGE, DUPLICATE_TICKET, ORPHAN_COMMENT,
+    UNKNOWN_STATUS, DUPLICATE_ACCOUNT_ROW, DUPLICATE_CUSTOMER, RETYPED_CUSTOMER, SHARED_PHONE, LOOKALIKE,
+    MISSING_CONTACT, PHONE_FORMAT, INDUSTRY_VARIANT, INDUSTRY_UNMAPPED, MISSING_ACCOUNT_ID, ORPHAN_INTERACTION,
+    SURVEY_OUT_OF_RANGE, RESOLVED_BEFORE_OPENED, RATING_OUT_OF_RANGE, DUPLICATE_TICKET, ORPHAN_COMMENT,
 )  # fmt: skip
 
 # Share of the rows of the host entity that get the kind when dirt is 1. One draw per host row decides between
@@ -88,6 +92,9 @@ ACCOUNT_RATES: dict[Kind, float] = {
     MISSING_ACCOUNT_ID: 0.02,
     DUPLICATE_CUSTOMER: 0.05,
 }
+# Further accounts per ERP customer, whose ERP code is not known: the same company typed in once more with errors, and
+# other companies that look like it.
+RETYPED_RATES: dict[Kind, float] = {RETYPED_CUSTOMER: 0.05, SHARED_PHONE: 0.02, LOOKALIKE: 0.02}
 INTERACTION_RATES: dict[Kind, float] = {ORPHAN_INTERACTION: 0.0008}
 SURVEY_RATES: dict[Kind, float] = {SURVEY_OUT_OF_RANGE: 0.012}
 TICKET_RATES: dict[Kind, float] = {RESOLVED_BEFORE_OPENED: 0.006, DUPLICATE_TICKET: 0.008}
@@ -137,12 +144,38 @@ def messy_phone(phone: str, variant: int) -> str:
     return " ".join(parts)
 
 
+def other_suffix(name: str, variant: int) -> str:
+    """The same company with another legal suffix, or full-width brackets and blanks around it."""
+    core = next((name.removesuffix(s) for s in LEGAL_SUFFIXES if name.endswith(s)), name)
+    suffix = (name[len(core) :], "有限责任公司", "股份有限公司", "")[variant]
+    return f"\u3000{core}{suffix} ".replace("(", "（").replace(")", "）")
+
+
+def misspelt(name: str, position: float, variant: int) -> str:
+    """One character of the name (behind the city, before the suffix) is wrong, missing, doubled or swapped."""
+    core = next((name.removesuffix(s) for s in LEGAL_SUFFIXES if name.endswith(s)), name)
+    core = core.removesuffix("(集团)").removesuffix("（集团）")
+    at = 2 + int(position * (len(core) - 3))
+    before, here, following, rest = name[:at], name[at], name[at + 1], name[at + 2 :]
+    wrong = "佳" if here != "佳" else "加"
+    return before + (wrong + following, following, here + here + following, following + here)[variant] + rest
+
+
+def messy_tax_id(tax_id: str, variant: int) -> str:
+    """A tax id the way people type it: in groups, small letters, or full-width."""
+    if variant == 0:
+        return " ".join((tax_id[:2], tax_id[2:8], tax_id[8:]))
+    if variant == 1:
+        return tax_id.lower()
+    return "".join(chr(ord(character) + 0xFEE0) for character in tax_id)
+
+
 def name_variant(name: str, variant: int) -> str:
     """The same company name typed differently: full-width brackets, no legal suffix, or blanks."""
     if variant == 0 and "(" in name:
         return name.replace("(", "（").replace(")", "）")
     if variant <= 1:
-        for suffix in ("股份有限公司", "有限责任公司", "有限公司"):
+        for suffix in LEGAL_SUFFIXES:
             if name.endswith(suffix):
                 return name.removesuffix(suffix)
     if variant == 2:

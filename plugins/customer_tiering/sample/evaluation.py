@@ -1,4 +1,5 @@
-"""Did the gate find exactly the dirt that the generator injected? Recall and precision per rule."""
+"""Did the pipeline find the truth about the generated company? Recall and precision: of the gate, per rule, for the
+injected dirt, and of the customer ids, for the pairs of records that are one company."""
 
 from __future__ import annotations
 
@@ -78,6 +79,71 @@ def evaluate(connection: duckdb.DuckDBPyConnection, truth_file: Path) -> list[Ru
             )
         )
     return scores
+
+
+@dataclass(frozen=True)
+class IdentityScore:
+    """Pairs of records that are one company: in truth, as found, and both. Shares lie between 0 and 1."""
+
+    pairs: str
+    true: int
+    found: int
+    hits: int
+
+    @property
+    def recall(self) -> float:
+        """Share of the true pairs that have one customer id."""
+        return self.hits / self.true if self.true else 1.0
+
+    @property
+    def precision(self) -> float:
+        """Share of the pairs with one customer id that are one company."""
+        return self.hits / self.found if self.found else 1.0
+
+
+def evaluate_identities(connection: duckdb.DuckDBPyConnection, truth_file: Path) -> list[IdentityScore]:
+    """Pairwise scores over all records, and without the pairs of which one record carries the other's id: the
+    crosswalk makes those, and they are many.
+
+    Raises ``TieringError`` when there is no truth file.
+    """
+    if not truth_file.exists():
+        raise TieringError(f"there is no truth file {truth_file}", "only a generated company has one: make run")
+    pairs = "sum(n * (n - 1) // 2)"
+    row = connection.execute(
+        f"""
+        with truth as (
+            select true_company, source || '-' || source_key as record_id
+            from read_csv({literal(str(truth_file))}, all_varchar = true, header = true)
+        ), decided as (
+            select t.true_company, t.record_id, i.customer_id, k.linked_record_id
+            from truth t
+            left join intermediate.int_customer_ids i on t.record_id = i.source || '-' || i.source_customer_id
+            left join intermediate.int_identity_keys k on t.record_id = k.record_id
+        ), crosswalk as (
+            select
+                count(*) filter (d.true_company = o.true_company) as true_pairs,
+                count(*) filter (d.customer_id = o.customer_id) as found,
+                count(*) filter (d.true_company = o.true_company and d.customer_id = o.customer_id) as hits
+            from decided d join decided o on d.linked_record_id = o.record_id
+        )
+        select
+            (select {pairs} from (select count(*) n from decided group by true_company)),
+            (select {pairs} from (
+                select count(*) n from decided where customer_id is not null group by customer_id
+            )),
+            (select {pairs} from (
+                select count(*) n from decided where customer_id is not null group by true_company, customer_id
+            )),
+            c.*
+        from crosswalk c
+        """
+    ).fetchone()
+    true, found, hits, linked_true, linked_found, linked_hits = (int(count or 0) for count in row or [0] * 6)
+    return [
+        IdentityScore("all", true, found, hits),
+        IdentityScore("without crosswalk", true - linked_true, found - linked_found, hits - linked_hits),
+    ]
 
 
 def _found(

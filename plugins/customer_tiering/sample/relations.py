@@ -15,7 +15,7 @@ from customer_tiering.sample.catalogue import (
     phones,
     pick,
 )
-from customer_tiering.sample.draws import Bools, Floats, Ints, choose, exp6, slots
+from customer_tiering.sample.draws import Bools, Draws, Floats, Ints, choose, exp6, slots
 from customer_tiering.sample.population import (
     DUPLICATE,
     MAIN,
@@ -29,6 +29,7 @@ from customer_tiering.sample.population import (
 )
 
 LONGEST_EFFECT_DAYS = 190  # closing of an opportunity; every other later effect comes sooner
+_ACCOUNT_TYPES = ["企业", "企业客户", "公司", ""]  # as typed, or not at all
 _SHEET_ROWS = 10_000  # nobody maintains a longer spreadsheet by hand
 _INTERACTIONS = ["login", "page_view", "email", "call", "campaign", "social", "event"]
 _INTERACTION_WEIGHTS = [0.34, 0.26, 0.14, 0.11, 0.08, 0.04, 0.03]
@@ -98,16 +99,17 @@ class Relations:
             0.35 * self.draws.normal("acc.staff", a.number[keep])
         )
         owner = pick([o.owner_id for o in owners(self.draws)], self.draws.below("acc.owner", 12, a.number[keep]))
+        typed = pick(_ACCOUNT_TYPES, choose(self.draws.uniform("acc.type", a.number[keep]), [0.75, 0.12, 0.08, 0.05]))
         industries = [industry.canonical for industry in INDUSTRIES]
         rows: list[Row] = []
-        for p, stamp, industry, size, employees, manager in zip(
+        for p, stamp, industry, size, employees, manager, kind in zip(
             keep.tolist(), created, pick(industries, a.industry[keep]), pick(SIZES, a.size[keep]),
-            np.maximum(3, staff).astype(np.int64).tolist(), owner, strict=True,
+            np.maximum(3, staff).astype(np.int64).tolist(), owner, typed, strict=True,
         ):  # fmt: skip
             name, code, tax_id, province, phone = self._identity(p)
             rows.append((
                 self.ids[p], name, code, tax_id, industry, size, employees, province, manager, phone,
-                f"info@{self.domains[p]}", stamp, stamp, "0",
+                f"info@{self.domains[p]}", stamp, stamp, "0", kind,
             ))  # fmt: skip
             self.batch.identities.append((self._company(p), "crm", self.ids[p]))
             if a.kind[p] == DUPLICATE:
@@ -413,7 +415,8 @@ def owner_rows(scope: Scope, batch: Batch) -> None:
 
 STRATEGIC_COLUMNS = (
     "account_id", "industry_rank", "industry_growth", "size_growth", "demand_match", "brand_synergy",
-    "policy_support", "key_industry", "strategic_level", "benchmark", "competitor_share", "updated_on",
+    "policy_support", "key_industry", "strategic_level", "benchmark", "competitor_share", "assets",
+    "industry_fit", "digital_demand", "updated_on",
 )  # fmt: skip
 
 
@@ -446,6 +449,44 @@ def strategic_rows(scope: Scope, customers: Customers) -> list[Row]:
         pick(["non_core", "ordinary", "regional_leader", "national_key"], level),
         (draws.flag("str.benchmark", 0.12, ids) & (level >= 2)).astype(int).tolist(),
         np.round(draws.uniform("str.competitor", ids) ** 1.5, 2).tolist(),
+        _assets(draws, ids, spend),
+        *_fit(draws, ids, a.industry[at]),
+        scope.calendar.iso(np.maximum(a.day()[at], scope.world.start)),
+    ]
+    return [*zip(*columns, strict=True), *_prospect_rows(scope, a)]
+
+
+def _prospect_rows(scope: Scope, a: Accounts) -> list[Row]:
+    """What sales wrote down about prospects; what only a customer shows stays empty."""
+    draws = scope.world.draws
+    at = np.flatnonzero((a.kind == PROSPECT) & (a.day() <= scope.window.hi))
+    ids, nothing = a.number[at], [None] * len(at)
+    columns = [
+        pick([f"A{n:06d}" for n in a.number.tolist()], at),
+        nothing,
+        np.round(-0.02 + 0.2 * draws.uniform("str.industry", a.industry[at]), 3).tolist(),
+        *[nothing] * 4,
+        draws.flag("str.key", 0.4, a.industry[at]).astype(int).tolist(),
+        *[nothing] * 3,
+        _assets(draws, ids, np.array([9e6, 2.2e6, 5e5, 1.2e5])[a.size[at]]),
+        *_fit(draws, ids, a.industry[at]),
         scope.calendar.iso(np.maximum(a.day()[at], scope.world.start)),
     ]
     return list(zip(*columns, strict=True))
+
+
+def _assets(draws: Draws, ids: Ints, spend: Floats) -> list[int | None]:
+    """Assets in CNY, some ten times what a company spends on equipment; sales does not know every tenth."""
+    assets = np.rint(spend * 9 * exp6(0.6 * draws.normal("str.assets", ids)) / 10_000).astype(np.int64) * 10_000
+    return [None if n else a for a, n in zip(assets.tolist(), draws.flag("str.assets.none", 0.1, ids), strict=True)]
+
+
+def _fit(draws: Draws, ids: Ints, industry: Ints) -> tuple[list[float], list[float | None]]:
+    """Industry fit, alike inside an industry, and digital demand, which is not always asked."""
+    fit = 0.35 + 0.5 * draws.uniform("str.fit.industry", industry) + 0.1 * draws.normal("str.fit", ids)
+    demand = np.round(draws.uniform("str.digital", ids) ** 0.8, 2).tolist()
+    unasked = draws.flag("str.digital.none", 0.05, ids)
+    return (
+        np.round(np.clip(fit, 0.0, 1.0), 2).tolist(),
+        [None if n else d for d, n in zip(demand, unasked, strict=True)],
+    )

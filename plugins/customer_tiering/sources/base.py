@@ -27,7 +27,8 @@ class Entity:
     they differ (Chinese headers, for instance). ``key`` identifies a row; of several versions of a key the
     one with the greatest ``version`` wins, later loads and later rows breaking ties. ``table`` (SQL) or
     ``files`` (glob under the source's folder) says where it is. A file's day is the date in its name
-    (``YYYYMMDD`` or ``YYYY-MM-DD``); a night reads no file of a later day.
+    (``YYYYMMDD`` or ``YYYY-MM-DD``); a night reads no file of a later day. ``optional`` columns may be absent from
+    a file, such as an export written before they were introduced: their values are missing then.
     """
 
     name: str
@@ -45,17 +46,22 @@ class Entity:
     missing: tuple[str, ...] = ()
     sheet: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    optional: tuple[str, ...] = ()
     required: bool = True
 
     def __post_init__(self) -> None:
         for name in (self.name, *self.columns):
             if not IDENTIFIER.match(name):
                 raise ValueError(f"entity {self.name}: {name!r} is not a plain lower-case identifier")
-        named = {*self.key, *self.pii, *self.headers, *filter(None, [self.version, self.cursor])}
+        named = {*self.key, *self.pii, *self.headers, *self.optional, *filter(None, [self.version, self.cursor])}
         if unknown := sorted(named - set(self.columns)):
             raise ValueError(f"entity {self.name}: {unknown} are not among its columns")
         if (self.table is None) == (self.files is None):
             raise ValueError(f"entity {self.name}: give exactly one of table, files")
+        if self.optional and self.table is not None:
+            raise ValueError(f"entity {self.name}: only files may lack columns, a table's are selected by name")
+        if needed := sorted({*self.key, *filter(None, [self.version])} & set(self.optional)):
+            raise ValueError(f"entity {self.name}: {needed} name or order its rows and cannot be optional")
         if self.table is not None and self.cursor is None:
             raise ValueError(f"entity {self.name}: a table needs a cursor column to be read incrementally")
 

@@ -36,7 +36,9 @@ SOURCE = Source(
                 "created_at",
                 "modified_at",
                 "is_deleted",
+                "account_type",
             ),
+            optional=("account_type",),
             pii={"phone": "phone", "email": "email"},
         ),
         Entity(
@@ -116,8 +118,12 @@ SOURCE = Source(
                 "strategic_level",
                 "benchmark",
                 "competitor_share",
+                "assets",
+                "industry_fit",
+                "digital_demand",
                 "updated_on",
             ),
+            optional=("assets", "industry_fit", "digital_demand"),
         ),
     ),
 )

@@ -11,6 +11,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ _OPTIONAL_INTEGER = ColumnType("integer", optional=True)
 _SCORE, _OPTIONAL_SCORE = ColumnType("decimal(7,2)"), ColumnType("decimal(7,2)", optional=True)
 _BOUND, _REQUIRED_BOUND = ColumnType("decimal(24,6)", optional=True), ColumnType("decimal(24,6)")
 _WEIGHT = ColumnType("decimal(7,6)")
-_DAY = ColumnType("date")
+_RATE, _DAY = ColumnType("decimal(18,8)"), ColumnType("date")
 # Digits before and after the point that a column holds; more would be rounded or refused when the rules land.
 _DIGITS = {
     _BOUND: (18, 6),
@@ -61,6 +62,7 @@ _DIGITS = {
     _SCORE: (5, 2),
     _OPTIONAL_SCORE: (5, 2),
     _WEIGHT: (1, 6),
+    _RATE: (10, 8),
     _INTEGER: (9, 0),
     _OPTIONAL_INTEGER: (9, 0),
 }
@@ -223,6 +225,9 @@ SEEDS: dict[str, SeedSpec] = {
         ("indicator", "level", "lower_bound", "upper_bound"),
         ("indicator",),
     ),
+    "exchange_rates": SeedSpec(
+        {"currency": _TEXT, "valid_from": _DAY, "rate": _RATE}, ("currency", "valid_from"), ("currency",)
+    ),
     "industry_mapping": SeedSpec(
         {
             "source_value": _TEXT,
@@ -236,6 +241,7 @@ SEEDS: dict[str, SeedSpec] = {
     ),
 }
 
+_FIRST_DAY = "0001-01-01"
 _SETTING_VALUES = {
     "spend_window": ("trailing_12_months", "calendar_year", "fiscal_year"),
     "spend_basis": ("net", "gross"),
@@ -249,6 +255,9 @@ _NUMERIC_SETTINGS = (
     "rfm_monetary",
     "high_potential_score",
     "expected_years",
+    "identity_match_weight",
+    "identity_review_weight",
+    "identity_key_limit",
 )
 # Settings of the marts for follow-up: smallest and greatest value, and whether only whole numbers make sense.
 _LIMITED_SETTINGS: dict[str, tuple[str, str, bool]] = {
@@ -271,15 +280,16 @@ _LIMITED_SETTINGS: dict[str, tuple[str, str, bool]] = {
     "driver_min_cases": ("1", "1000000", True),
 }
 _COMPARISONS = ("=", "<>", ">=", ">", "<=", "<")
+_NAME_COMPARISONS = ("=", "<>", "in")  # of indicators whose values are names; `in` takes names separated by |
 # What a column of a seed may say.
 _ALLOWED: dict[tuple[str, str], tuple[str, ...]] = {
     ("schemes", "kind"): ("weighted", "bands", "quadrant", "rank", "axes", "rules", "cluster"),
-    ("schemes", "population"): ("buyers", "repeat_buyers", "prospects", "consumers", "all"),
+    ("schemes", "population"): ("buyers", "repeat_buyers", "businesses", "consumers", "prospects", "all"),
     ("scheme_dimensions", "measure"): ("score", "raw", "log"),
     ("scheme_dimensions", "level_by"): ("none", "bands", "rank", "rules", "cluster"),
     ("scheme_indicators", "missing"): ("pending", "renormalise", "impute"),
     ("stability", "review"): ("none", "nightly", "monthly", "quarterly", "half_yearly", "yearly"),
-    ("rules", "operator"): (*_COMPARISONS, "missing", "always"),
+    ("rules", "operator"): (*_COMPARISONS, "in", "missing", "always"),
 }
 
 
@@ -359,12 +369,16 @@ def load_rules(profile: Profile, folders: Iterable[Path] | None = None) -> Rules
     _refuse(profile, problems)
     rules = Rules(merged)
     check_rules(profile, rules)
-    return rules
+    # The reporting currency is a currency like the others, so that gate and models ask one table only.
+    always_one = Row({"currency": profile.currency, "valid_from": _FIRST_DAY, "rate": "1"}, Path("profile"), 0)
+    others = [row for row in merged["exchange_rates"] if row["currency"] != profile.currency]
+    return Rules(merged | {"exchange_rates": [*others, always_one]})
 
 
 def check_rules(profile: Profile, rules: Rules) -> None:
     """Raise ``RulesError`` listing every contradiction in rules whose lines could be read."""
-    _refuse(profile, _check(rules.rows, profile.headline_scheme))
+    problems = _check(rules.rows, profile.headline_scheme)
+    _refuse(profile, problems + _check_rates(rules.rows["exchange_rates"], profile.currency))
 
 
 def _refuse(profile: Profile, problems: list[str]) -> None:
@@ -433,6 +447,10 @@ def _check_types(row: Row, spec: SeedSpec) -> list[str]:
                 problems.append(f"{row.where()}: {column} is {value}; up to {whole} digits and {fraction} decimals")
             elif kind == _WEIGHT and not 0 < number <= 1:
                 problems.append(f"{row.where()}: {column} is {value}; it lies above 0 and up to 1")
+            elif kind == _RATE and number <= 0:
+                problems.append(f"{row.where()}: {column} is {value}; it lies above 0")
+        if kind == _DAY and not _is_day(value):
+            problems.append(f"{row.where()}: {column} is {value!r}; write a day as YYYY-MM-DD")
     return problems
 
 
@@ -512,7 +530,8 @@ def _check_names(merged: dict[str, list[Row]], schemes: dict[str, Row]) -> list[
     for seed, rows in merged.items():
         if "scheme" not in SEEDS[seed].columns or seed == "schemes":
             continue
-        known = levels if seed == "level_scores" else numeric | levels if seed == "scheme_indicators" else numeric
+        named = {"level_scores": levels, "scheme_indicators": numeric | levels, "rules": numeric | levels}
+        known = named.get(seed, numeric)
         for row in rows:
             if row["scheme"] not in schemes:
                 problems.append(f"{row.where()}: unknown scheme {row['scheme']!r}")
@@ -559,7 +578,7 @@ def _check_settings(rows: list[Row]) -> list[str]:
     top, cut = (_decimal(row["value"]) if row else None for row in (high, middle))
     if high and top is not None and cut is not None and top <= cut:
         problems.append(f"{high.where()}: rfm_high_score {top} is not above rfm_middle_score {cut}")
-    return problems
+    return problems + _check_identity(given)
 
 
 def _check_limits(row: Row, lowest: str, highest: str, is_whole: bool) -> list[str]:
@@ -592,6 +611,30 @@ def _check_adjustments(rows: list[Row]) -> list[str]:
             problems.append(f"{row.where()}: {name} is a name; give a level and leave the bounds empty")
     for name, group in bands.items():
         problems += check_bands(f"the RFM adjustment by {name}", group)
+    return problems
+
+
+def _check_identity(given: dict[str, Row]) -> list[str]:
+    """What is looked at by a person lies below what is matched; a key of one record matches nothing."""
+    numbers = {
+        name: number
+        for name in ("identity_match_weight", "identity_review_weight", "identity_key_limit")
+        if name in given and (number := _decimal(given[name]["value"])) is not None
+    }
+    problems = []
+    match, review = numbers.get("identity_match_weight"), numbers.get("identity_review_weight")
+    if match is not None and review is not None and review > match:
+        problems.append(
+            f"{given['identity_review_weight'].where()}: identity_review_weight is {review}; it is at most "
+            f"identity_match_weight, {match}"
+        )
+    limit = given.get("identity_key_limit")
+    if (
+        limit is not None
+        and "identity_key_limit" in numbers
+        and not (limit["value"].isdigit() and int(limit["value"]) > 1)
+    ):
+        problems.append(f"{limit.where()}: identity_key_limit is {limit['value']}; a whole number from 2 is needed")
     return problems
 
 
@@ -753,12 +796,26 @@ def _check_ranks(rows: list[Row]) -> list[str]:
 def _check_conditions(rows: list[Row]) -> list[str]:
     """Every condition has what its operator compares, and the conditions of one rule lead to one tier."""
     problems = []
+    names = level_indicator_names()
     tiers: dict[tuple[str, str, int], Row] = {}
     for row in rows:
-        operator = row["operator"]
+        operator, is_named = row["operator"], row["indicator"] in names
         if operator != "always" and not row["indicator"]:
             problems.append(f"{row.where()}: operator {operator!r} needs an indicator")
-        if operator in _COMPARISONS:
+        if is_named and operator in _COMPARISONS and operator not in _NAME_COMPARISONS:
+            problems.append(
+                f"{row.where()}: {row['indicator']} is a name; compare it by {', '.join(_NAME_COMPARISONS)} or missing"
+            )
+        elif operator == "in" and row["indicator"] and not is_named:
+            problems.append(f"{row.where()}: {row['indicator']} is a number; operator 'in' compares names")
+        elif is_named and operator in _NAME_COMPARISONS:
+            listed = row["value"].split("|") if operator == "in" else [row["value"]]
+            if not all(listed) or any(name != name.strip() for name in listed):
+                problems.append(
+                    f"{row.where()}: value is {row['value']!r}; operator {operator!r} needs "
+                    + ("names separated by |, without blanks" if operator == "in" else "a name")
+                )
+        elif operator in _COMPARISONS:
             number = _decimal(row["value"])
             if number is None:
                 problems.append(f"{row.where()}: value is {row['value']!r}; operator {operator!r} needs a number")
@@ -806,6 +863,16 @@ def _check_stability(merged: dict[str, list[Row]], schemes: dict[str, Row]) -> l
                     f"{row.where()}: enter_margin and exit_margin together ({margins}) leave no room in the tier "
                     f"{band['tier']}, {high - low} wide ({band.where()})"
                 )
+    return problems
+
+
+def _check_rates(rows: list[Row], reporting_currency: str) -> list[str]:
+    problems = []
+    for row in rows:
+        if not re.fullmatch("[A-Z]{3}", row["currency"]):
+            problems.append(f"{row.where()}: currency {row['currency']!r} is no code of three capitals such as USD")
+        elif row["currency"] == reporting_currency and _decimal(row["rate"]) != 1:
+            problems.append(f"{row.where()}: {reporting_currency} is the reporting currency, its rate is 1")
     return problems
 
 

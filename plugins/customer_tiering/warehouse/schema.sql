@@ -31,6 +31,13 @@ create table if not exists meta.releases (
     primary key (source, entity, as_of_date)
 );
 
+-- Of those, the rows that a person let in, by decision: who, and why.
+create table if not exists meta.decided_releases (
+    source varchar, entity varchar, as_of_date date, decision_id varchar,
+    owner varchar not null, reason varchar not null, rows_released bigint not null,
+    primary key (source, entity, as_of_date, decision_id)
+);
+
 -- Rows flagged by repair rules; mended in the models.
 create table if not exists meta.row_flags (
     source varchar, entity varchar, row_id varchar, rule varchar,
@@ -49,4 +56,19 @@ create table if not exists quarantine.failures (
     source varchar, entity varchar, row_id varchar, rule varchar, column_name varchar, offending_value varchar,
     reason_en varchar, reason_zh varchar, load_id varchar, first_seen date, last_seen date,
     primary key (source, entity, row_id, rule)
+);
+
+-- Which customer each record belongs to. The decision files of the company are the original; this is their copy.
+create table if not exists meta.identity_decisions (
+    number bigint primary key, night date not null, record_id varchar not null,
+    source varchar not null, source_customer_id varchar not null,
+    customer_id varchar not null, previous_customer_id varchar,
+    method varchar not null, via_record_id varchar, agreed_keys varchar, match_weight decimal(9,2), model_version varchar
+);
+
+-- Pairs of customers that may be one, as the newest night saw them. No values of keys, only which ones agree.
+create table if not exists meta.identity_review (
+    left_record_id varchar, right_record_id varchar, left_customer_id varchar, right_customer_id varchar,
+    reason varchar not null, agreed_keys varchar, match_weight decimal(9,2),
+    primary key (left_record_id, right_record_id)
 );

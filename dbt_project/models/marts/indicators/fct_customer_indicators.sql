@@ -35,6 +35,12 @@ engagement as (
 
 ),
 
+products as (
+
+    select * from {{ ref('int_indicators_products') }}
+
+),
+
 activity as (
 
     select * from {{ ref('int_indicators_activity') }}
@@ -99,6 +105,9 @@ select
     strategic.industry_growth,
     strategic.size_growth,
     strategic.demand_match,
+    strategic.assets,
+    strategic.industry_fit,
+    strategic.digital_demand,
     strategic.strategic_level,
     attributes.company_size,
     churn.churn_rate,
@@ -110,6 +119,14 @@ select
         when activity.active_days_90d is not null then activity.active_days_90d
         when orders.annual_spend_status in ('measured', 'partial') then 0
     end as active_days_90d,
+    case
+        when activity.orders_90d is not null then activity.orders_90d
+        when orders.annual_spend_status in ('measured', 'partial') then 0
+    end as orders_90d,
+    case
+        when products.products_held is not null then products.products_held
+        when orders.order_frequency is not null then 0
+    end as products_held,
     cast(orders.annual_spend * as_of_dates.expected_years as decimal(18, 2)) as lifetime_value
 from customers
 inner join as_of_dates
@@ -140,6 +157,10 @@ left join activity
     on
         customers.customer_id = activity.customer_id
         and customers.as_of_date = activity.as_of_date
+left join products
+    on
+        customers.customer_id = products.customer_id
+        and customers.as_of_date = products.as_of_date
 left join churn
     on
         customers.customer_id = churn.customer_id
@@ -147,4 +168,4 @@ left join churn
 left join strategic
     on
         customers.customer_id = strategic.customer_id
-        and customers.as_of_date >= strategic.reviewed_on
+        and customers.as_of_date = strategic.as_of_date

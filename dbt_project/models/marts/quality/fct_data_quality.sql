@@ -1,5 +1,5 @@
 -- What became of the rows each night: rows in = kept + merged + quarantined, counted once, at the night that
--- gated the load. Releases from quarantine are counted apart.
+-- gated the load. Releases from quarantine are counted apart, those that a person decided with who and why.
 with loads as (
 
     select * from {{ source('pipeline', 'gated_loads') }}
@@ -9,6 +9,25 @@ with loads as (
 releases as (
 
     select * from {{ source('pipeline', 'releases') }}
+
+),
+
+decided_releases as (
+
+    select * from {{ source('pipeline', 'decided_releases') }}
+
+),
+
+decisions as (
+
+    select
+        as_of_date,
+        source,
+        entity,
+        sum(rows_released) as rows_released_by_decision,
+        {{ join_texts("decision_id || ' ' || owner || ': ' || reason", 'decision_id') }} as decided_by
+    from decided_releases
+    group by as_of_date, source, entity
 
 ),
 
@@ -37,16 +56,38 @@ accounts as (
         rows_released
     from releases
 
+),
+
+totals as (
+
+    select
+        as_of_date,
+        source,
+        entity,
+        cast(sum(rows_in) as bigint) as rows_in,
+        cast(sum(rows_kept) as bigint) as rows_kept,
+        cast(sum(rows_merged) as bigint) as rows_merged,
+        cast(sum(rows_quarantined) as bigint) as rows_quarantined,
+        cast(sum(rows_released) as bigint) as rows_released
+    from accounts
+    group by as_of_date, source, entity
+
 )
 
 select
-    as_of_date,
-    source,
-    entity,
-    cast(sum(rows_in) as bigint) as rows_in,
-    cast(sum(rows_kept) as bigint) as rows_kept,
-    cast(sum(rows_merged) as bigint) as rows_merged,
-    cast(sum(rows_quarantined) as bigint) as rows_quarantined,
-    cast(sum(rows_released) as bigint) as rows_released
-from accounts
-group by as_of_date, source, entity
+    totals.as_of_date,
+    totals.source,
+    totals.entity,
+    totals.rows_in,
+    totals.rows_kept,
+    totals.rows_merged,
+    totals.rows_quarantined,
+    totals.rows_released,
+    cast(coalesce(decisions.rows_released_by_decision, 0) as bigint) as rows_released_by_decision,
+    decisions.decided_by
+from totals
+left join decisions
+    on
+        totals.as_of_date = decisions.as_of_date
+        and totals.source = decisions.source
+        and totals.entity = decisions.entity

@@ -6,9 +6,9 @@ with tiers as (
 
 ),
 
-indicator_values as (
+indicators as (
 
-    select * from {{ ref('int_indicator_values') }}
+    select * from {{ ref('fct_customer_indicators') }}
 
 ),
 
@@ -30,24 +30,43 @@ tier_ranks as (
 
 ),
 
-sums as (
+-- One pass over the wide table: long rows of every indicator and scheme would be many times as many.
+measured as (
 
     select
         tiers.scheme,
         tiers.effective_tier as tier,
         tiers.as_of_date,
-        indicator_values.indicator,
-        count(*) as customers,
-        count(indicator_values.raw_value) as customers_with_value,
-        sum(indicator_values.raw_value) as value_total,
-        {{ median_of('indicator_values.raw_value') }} as median_value
+        {%- for indicator in var('indicators') %}
+        count(indicators.{{ indicator }}) as {{ indicator }}_counted,
+        sum(cast(indicators.{{ indicator }} as decimal(24, 6))) as {{ indicator }}_total,
+        {{ median_of('indicators.' ~ indicator) }} as {{ indicator }}_median,
+        {%- endfor %}
+        count(*) as customers
     from tiers
-    inner join indicator_values
+    inner join indicators
         on
-            tiers.customer_id = indicator_values.customer_id
-            and tiers.as_of_date = indicator_values.as_of_date
-    where indicator_values.indicator in ({{ "'" ~ var('indicators') | join("', '") ~ "'" }})
-    group by tiers.scheme, tiers.effective_tier, tiers.as_of_date, indicator_values.indicator
+            tiers.customer_id = indicators.customer_id
+            and tiers.as_of_date = indicators.as_of_date
+    group by tiers.scheme, tiers.effective_tier, tiers.as_of_date
+
+),
+
+sums as (
+
+    {% for indicator in var('indicators') -%}
+    select
+        scheme,
+        tier,
+        as_of_date,
+        '{{ indicator }}' as indicator,
+        customers,
+        {{ indicator }}_counted as customers_with_value,
+        {{ indicator }}_total as value_total,
+        {{ indicator }}_median as median_value
+    from measured
+    {% if not loop.last %}union all{% endif %}
+    {% endfor %}
 
 ),
 

@@ -7,9 +7,9 @@ with scores as (
 
 ),
 
-members as (
+as_of_dates as (
 
-    select * from {{ ref('int_scheme_members') }}
+    select * from {{ ref('int_as_of_dates') }}
 
 ),
 
@@ -21,7 +21,14 @@ dimensions as (
 
 tier_bands as (
 
-    select * from {{ source('rules', 'tier_bands') }}
+    select
+        rules_version,
+        scheme,
+        dimension,
+        tier,
+        {{ first_in_band() }} as first_value,
+        {{ last_in_band() }} as last_value
+    from {{ source('rules', 'tier_bands') }}
 
 ),
 
@@ -71,8 +78,9 @@ scored as (
         sums.scheme,
         sums.dimension,
         sums.as_of_date,
-        members.rules_version,
+        as_of_dates.rules_version,
         dimensions.level_by,
+        case when dimensions.level_by = 'bands' then sums.dimension end as banded_dimension,
         dimensions.weight,
         cast(
             case
@@ -82,14 +90,11 @@ scored as (
             end as decimal(24, 6)
         ) as score
     from sums
-    inner join members
-        on
-            sums.customer_id = members.customer_id
-            and sums.scheme = members.scheme
-            and sums.as_of_date = members.as_of_date
+    inner join as_of_dates
+        on sums.as_of_date = as_of_dates.as_of_date
     inner join dimensions
         on
-            members.rules_version = dimensions.rules_version
+            as_of_dates.rules_version = dimensions.rules_version
             and sums.scheme = dimensions.scheme
             and sums.dimension = dimensions.dimension
 
@@ -111,12 +116,11 @@ select
 from scored
 left join tier_bands
     on
-        scored.level_by = 'bands'
-        and scored.rules_version = tier_bands.rules_version
+        scored.rules_version = tier_bands.rules_version
         and scored.scheme = tier_bands.scheme
-        and scored.dimension = tier_bands.dimension
-        and scored.score is not null
-        and {{ in_band('scored.score', 'tier_bands') }}
+        and scored.banded_dimension = tier_bands.dimension
+        and scored.score >= tier_bands.first_value
+        and scored.score <= tier_bands.last_value
 left join ranked_levels
     on
         scored.customer_id = ranked_levels.customer_id

@@ -28,7 +28,14 @@ scheme_indicators as (
 
 score_bands as (
 
-    select * from {{ source('rules', 'score_bands') }}
+    select
+        rules_version,
+        scheme,
+        indicator,
+        score,
+        {{ first_in_band() }} as first_value,
+        {{ last_in_band() }} as last_value
+    from {{ source('rules', 'score_bands') }}
 
 ),
 
@@ -38,38 +45,74 @@ level_scores as (
 
 ),
 
-chosen as (
+-- Ordered once per scheme, on the few rows of the rules; the rows of all customers then need no window.
+uses as (
 
     select
-        members.customer_id,
-        members.scheme,
+        scheme_indicators.rules_version,
+        scheme_indicators.scheme,
         scheme_indicators.dimension,
         scheme_indicators.indicator,
-        members.as_of_date,
-        members.rules_version,
         dimensions.measure,
         dimensions.level_by,
+        case when dimensions.measure = 'score' then scheme_indicators.indicator end as banded_indicator,
         scheme_indicators.missing,
         scheme_indicators.missing_score,
-        indicator_values.raw_value,
-        indicator_values.raw_level,
         scheme_indicators.weight as weight_in_dimension,
-        cast(dimensions.weight * scheme_indicators.weight as decimal(14, 12)) as weight
-    from members
-    inner join scheme_indicators
-        on
-            members.rules_version = scheme_indicators.rules_version
-            and members.scheme = scheme_indicators.scheme
+        cast(dimensions.weight * scheme_indicators.weight as decimal(14, 12)) as weight,
+        -- Shortening products of 18 decimals is slow, and nearly every weight is exact in 6: those have 12.
+        case
+            when
+                dimensions.weight * scheme_indicators.weight
+                = cast(dimensions.weight * scheme_indicators.weight as decimal(7, 6))
+                then cast(dimensions.weight * scheme_indicators.weight as decimal(7, 6))
+        end as short_weight,
+        row_number() over (
+            partition by scheme_indicators.rules_version, scheme_indicators.scheme
+            order by
+                dimensions.weight * scheme_indicators.weight desc,
+                scheme_indicators.indicator asc,
+                scheme_indicators.dimension asc
+        ) as weight_order
+    from scheme_indicators
     inner join dimensions
         on
             scheme_indicators.rules_version = dimensions.rules_version
             and scheme_indicators.scheme = dimensions.scheme
             and scheme_indicators.dimension = dimensions.dimension
+
+),
+
+chosen as (
+
+    select
+        members.customer_id,
+        members.scheme,
+        uses.dimension,
+        uses.indicator,
+        members.as_of_date,
+        members.rules_version,
+        uses.measure,
+        uses.level_by,
+        uses.banded_indicator,
+        uses.missing,
+        uses.missing_score,
+        indicator_values.raw_value,
+        indicator_values.raw_level,
+        uses.weight_in_dimension,
+        uses.weight,
+        uses.short_weight,
+        uses.weight_order
+    from members
+    inner join uses
+        on
+            members.rules_version = uses.rules_version
+            and members.scheme = uses.scheme
     inner join indicator_values
         on
             members.customer_id = indicator_values.customer_id
             and members.as_of_date = indicator_values.as_of_date
-            and scheme_indicators.indicator = indicator_values.indicator
+            and uses.indicator = indicator_values.indicator
 
 ),
 
@@ -86,6 +129,8 @@ scored as (
         chosen.level_by,
         chosen.weight_in_dimension,
         chosen.weight,
+        chosen.short_weight,
+        chosen.weight_order,
         case
             when chosen.measure in ('raw', 'log') then chosen.raw_value
             else coalesce(score_bands.score, level_scores.score)
@@ -97,10 +142,9 @@ scored as (
         on
             chosen.rules_version = score_bands.rules_version
             and chosen.scheme = score_bands.scheme
-            and chosen.indicator = score_bands.indicator
-            and {{ in_band('chosen.raw_value', 'score_bands') }}
-            and chosen.raw_value is not null
-            and chosen.measure = 'score'
+            and chosen.banded_indicator = score_bands.indicator
+            and chosen.raw_value >= score_bands.first_value
+            and chosen.raw_value <= score_bands.last_value
     left join level_scores
         on
             chosen.rules_version = level_scores.rules_version
@@ -123,6 +167,8 @@ judged as (
         level_by,
         weight_in_dimension,
         weight,
+        short_weight,
+        weight_order,
         cast(coalesce(measured_score, imputed_score) as decimal(24, 6)) as score,
         case
             when measured_score is not null then 'measured'
@@ -140,10 +186,28 @@ counted as (
         customer_id,
         scheme,
         as_of_date,
-        sum(case when status in ('measured', 'imputed') then weight else 0 end) as counted_weight,
-        sum(score * weight) as weighted_score
+        sum(case when score is not null then weight else 0 end) as counted_weight,
+        sum(score * weight) as weighted_score,
+        min(case when score is not null then weight_order end) as heaviest
     from judged
     group by customer_id, scheme, as_of_date
+
+),
+
+-- Customers whose counted weights are not the whole: only their points are shared anew.
+partly_counted as (
+
+    select
+        customer_id,
+        scheme,
+        as_of_date,
+        counted_weight,
+        heaviest,
+        cast(
+            round(cast(weighted_score as double) / cast(counted_weight as double), 6) as decimal(30, 12)
+        ) as shared_total
+    from counted
+    where counted_weight <> 1
 
 ),
 
@@ -161,51 +225,67 @@ shared as (
         judged.level_by,
         judged.weight_in_dimension,
         judged.weight,
+        judged.weight_order,
         judged.status,
-        counted.counted_weight,
-        cast(judged.score * judged.weight as decimal(30, 12)) as full_points,
-        cast(
-            round(cast(judged.score * judged.weight as double) / cast(counted.counted_weight as double), 6)
-            as decimal(30, 12)
-        ) as shared_points,
-        cast(
-            round(cast(counted.weighted_score as double) / cast(counted.counted_weight as double), 6)
-            as decimal(30, 12)
-        ) as shared_total,
-        row_number() over (
-            partition by judged.customer_id, judged.scheme, judged.as_of_date
-            order by case when judged.score is null then 1 else 0 end, judged.weight desc, judged.indicator asc
-        ) as share_order
+        partly_counted.heaviest,
+        partly_counted.shared_total,
+        case
+            when partly_counted.counted_weight is null and judged.short_weight is not null
+                then cast(judged.score * judged.short_weight as decimal(30, 12))
+            when partly_counted.counted_weight is null
+                then cast(judged.score * judged.weight as decimal(30, 12))
+            else cast(
+                round(
+                    cast(judged.score * judged.weight as double) / cast(partly_counted.counted_weight as double), 6
+                ) as decimal(30, 12)
+            )
+        end as points
     from judged
-    inner join counted
+    left join partly_counted
         on
-            judged.customer_id = counted.customer_id
-            and judged.scheme = counted.scheme
-            and judged.as_of_date = counted.as_of_date
+            judged.customer_id = partly_counted.customer_id
+            and judged.scheme = partly_counted.scheme
+            and judged.as_of_date = partly_counted.as_of_date
+
+),
+
+lighter as (
+
+    select
+        customer_id,
+        scheme,
+        as_of_date,
+        heaviest,
+        sum(points) as points
+    from shared
+    where weight_order <> heaviest
+    group by customer_id, scheme, as_of_date, heaviest
 
 )
 
 select
-    customer_id,
-    scheme,
-    dimension,
-    indicator,
-    as_of_date,
-    raw_value,
-    raw_level,
-    score,
-    weight_in_dimension,
-    weight,
+    shared.customer_id,
+    shared.scheme,
+    shared.dimension,
+    shared.indicator,
+    shared.as_of_date,
+    shared.raw_value,
+    shared.raw_level,
+    shared.score,
+    shared.weight_in_dimension,
+    shared.weight,
+    -- The heaviest indicator takes what rounding leaves over, so that the points add up to the rounded total.
     case
-        when level_by = 'cluster' then null
-        when counted_weight = 1 then full_points
-        -- The heaviest indicator takes what rounding leaves over, so that the points add up to the rounded total.
-        when share_order = 1
-            then cast(
-                shared_total + shared_points
-                - sum(shared_points) over (partition by customer_id, scheme, as_of_date) as decimal(30, 12)
-            )
-        else shared_points
+        when shared.level_by = 'cluster' then null
+        when shared.weight_order = shared.heaviest
+            then cast(shared.shared_total - coalesce(lighter.points, 0) as decimal(30, 12))
+        else shared.points
     end as points,
-    status
+    shared.status
 from shared
+left join lighter
+    on
+        shared.customer_id = lighter.customer_id
+        and shared.scheme = lighter.scheme
+        and shared.as_of_date = lighter.as_of_date
+        and shared.weight_order = lighter.heaviest

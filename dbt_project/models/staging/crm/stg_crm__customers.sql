@@ -1,6 +1,6 @@
 -- CRM accounts in canonical form: owner, first contact, and the crosswalk to the ERP that the account carries.
 -- A missing phone is filled from the primary contact, then from the last call or e-mail (REQUIREMENTS: contact
--- filled from interaction history).
+-- filled from interaction history). The account type says whether it is a person; a missing or unknown one does not.
 with accounts as (
 
     {{ newest_version(source('crm', 'accounts'), ['account_id'], 'modified_at') }}
@@ -61,6 +61,16 @@ renamed as (
         {{ normalise_phone('coalesce(accounts.phone, first_contacts.phone, last_callers.contact_phone)') }} as phone,
         lower(trim(coalesce(accounts.email, first_contacts.email))) as email,
         accounts.tax_id,
+        case
+            when
+                lower(trim(accounts.account_type)) in (
+                    '个人', '个人客户', '自然人', 'consumer', 'individual', 'personal'
+                )
+                then 'consumer'
+            when
+                lower(trim(accounts.account_type)) in ('企业', '企业客户', '公司', 'business', 'company')
+                then 'business'
+        end as customer_kind,
         {{ parse_date('accounts.created_at') }} as registered_on,
         case when accounts.erp_customer_code is not null then 'erp' end as linked_source,
         accounts.erp_customer_code as linked_customer_id
@@ -90,7 +100,7 @@ select
     phone,
     email,
     tax_id,
-    'business' as customer_kind,
+    customer_kind,
     registered_on,
     linked_source,
     linked_customer_id

@@ -1,7 +1,7 @@
--- The strategic review sheet: one row per account, the newest review wins.
+-- The strategic review sheet: one row per account and review day; of several versions of a review the newest wins.
 with source as (
 
-    {{ newest_version(source('crm', 'strategic_attributes'), ['account_id'], 'updated_on') }}
+    {{ newest_version(source('crm', 'strategic_attributes'), ['account_id', 'updated_on'], 'updated_on') }}
 
 ),
 
@@ -15,6 +15,9 @@ renamed as (
         {{ parse_rate('size_growth') }} as size_growth,
         {{ parse_rate('demand_match') }} as demand_match,
         strategic_level,
+        {{ parse_money('assets') }} as assets,
+        {{ parse_rate('industry_fit') }} as industry_fit,
+        {{ parse_rate('digital_demand') }} as digital_demand,
         {{ parse_date('updated_on') }} as reviewed_on
     from source
 
@@ -28,5 +31,8 @@ select
     size_growth,
     demand_match,
     strategic_level,
+    assets,
+    industry_fit,
+    digital_demand,
     reviewed_on
 from renamed

@@ -32,7 +32,7 @@ select
     phone,
     email,
     tax_id,
-    'business' as customer_kind,
+    cast(null as varchar) as customer_kind,
     registered_on,
     cast(null as varchar) as linked_source,
     cast(null as varchar) as linked_customer_id

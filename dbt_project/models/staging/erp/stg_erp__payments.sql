@@ -15,6 +15,7 @@ invoices_renamed as (
 
     select
         invoice_no as invoice_id,
+        order_no as order_id,
         'erp' as customer_source,
         customer_code as source_customer_id,
         {{ parse_date('invoice_date') }} as invoiced_on,
@@ -64,6 +65,7 @@ settled as (
 
 select
     invoices_renamed.invoice_id,
+    invoices_renamed.order_id,
     invoices_renamed.customer_source,
     invoices_renamed.source_customer_id,
     invoices_renamed.invoiced_on,

@@ -1,4 +1,5 @@
--- Customers exist through their orders; the country of the last order is the region.
+-- Customers exist through their orders; the country of the last order is the region. The shop is a wholesaler's and
+-- does not say which of its customers are persons, so all of them count as businesses.
 with lines as (
 
     select * from {{ ref('stg_online_retail__lines') }}

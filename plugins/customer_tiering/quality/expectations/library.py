@@ -5,14 +5,21 @@ from __future__ import annotations
 from customer_tiering.quality.expectations.rows import (
     ExpectColumnPairDatesInOrder,
     ExpectColumnsToBeUniqueWithAccepted,
+    ExpectColumnValuesToHaveARate,
     ExpectColumnValuesToMatchAMapping,
     ExpectColumnValuesToReference,
     ExpectNoRowsFromQuery,
+)
+from customer_tiering.quality.expectations.tables import (
+    ExpectFiguresLikePublished,
+    ExpectNewestValueToBeRecent,
+    ExpectVolumeLikeRecentNights,
 )
 from customer_tiering.quality.expectations.values import (
     ExpectColumnValuesToBeDate,
     ExpectColumnValuesToBeIsoDate,
     ExpectColumnValuesToBeNumber,
+    ExpectColumnValuesToBeTimelyIsoDate,
     ExpectColumnValuesToBeWithinRobustZScore,
 )
 
@@ -21,9 +28,14 @@ __all__ = [
     "ExpectColumnValuesToBeDate",
     "ExpectColumnValuesToBeIsoDate",
     "ExpectColumnValuesToBeNumber",
+    "ExpectColumnValuesToBeTimelyIsoDate",
     "ExpectColumnValuesToBeWithinRobustZScore",
+    "ExpectColumnValuesToHaveARate",
     "ExpectColumnValuesToMatchAMapping",
     "ExpectColumnValuesToReference",
     "ExpectColumnsToBeUniqueWithAccepted",
+    "ExpectFiguresLikePublished",
+    "ExpectNewestValueToBeRecent",
     "ExpectNoRowsFromQuery",
+    "ExpectVolumeLikeRecentNights",
 ]

@@ -80,6 +80,46 @@ class ExpectColumnValuesToMatchAMapping(RowExpectation):
     success_keys = ("referenced_table", "referenced_column", "trim", "mostly")
 
 
+class ValuesHaveARate(ColumnMapMetricProvider):
+    """Metric of :class:`ExpectColumnValuesToHaveARate`."""
+
+    condition_metric_name = "column_values.have_a_rate"
+    filter_column_isnull = False  # the condition passes NULL itself
+    condition_value_keys = ("date_column", "formats")
+
+    @column_condition_partial(engine=DuckDBExecutionEngine)
+    def _duckdb(cls, column: Any, date_column: str, formats: list[str] | None = None, **_: Any) -> Any:
+        # The first day of each currency's rates; names of the batch inside a subquery would be looked up there first.
+        first_days = (
+            "(SELECT map_from_entries(list((currency, valid_from))) FROM "
+            "(SELECT currency, min(valid_from) AS valid_from FROM rules.exchange_rates WHERE rules_version = "
+            "(SELECT rules_version FROM meta.as_of_dates ORDER BY as_of_date DESC LIMIT 1) GROUP BY currency))"
+        )
+        day = f"CAST({sql.timestamp(sql.text(date_column), formats or ())} AS DATE)"
+        first_day = f"{first_days}[CAST({sql.quote(column.name)} AS VARCHAR)]"
+        passes = f"coalesce({first_day} <= coalesce({day}, DATE '9999-12-31'), false)"
+        return sql.condition(sql.unless_null(column.name, passes))
+
+
+class ExpectColumnValuesToHaveARate(RowExpectation):
+    """Expect every currency to have a rate on the day of its row, by the rules of the newest night.
+
+    Args:
+        column: a currency code; NULL is ignored.
+        date_column: the day whose rate is wanted; a day that cannot be read is another rule's finding, any rate
+            of the currency will do.
+        formats: strptime formats of the day besides ISO.
+    """
+
+    date_column: str
+    formats: list[str] | SuiteParameterDict = pydantic.Field(default_factory=list)
+
+    map_metric = "column_values.have_a_rate"
+    success_keys = ("date_column", "formats", "mostly")
+
+    _check = pydantic.validator("formats", allow_reuse=True)(checked_formats)
+
+
 class ColumnsUniqueWithAccepted(ColumnMapMetricProvider):
     """Metric of :class:`ExpectColumnsToBeUniqueWithAccepted`."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import date, timedelta
 from typing import Any
 
 from great_expectations.compatibility import pydantic
@@ -80,6 +81,55 @@ class ExpectColumnValuesToBeIsoDate(RowExpectation):
     """
 
     map_metric = "column_values.iso_date"
+
+
+class ValuesTimelyIsoDate(ColumnMapMetricProvider):
+    """Metric of :class:`ExpectColumnValuesToBeTimelyIsoDate`."""
+
+    condition_metric_name = "column_values.timely_iso_date"
+    filter_column_isnull = False  # the condition passes NULL itself
+    condition_value_keys = ("latest_day", "grace_days", "formats")
+
+    @column_condition_partial(engine=DuckDBExecutionEngine)
+    def _duckdb(
+        cls,
+        column: Any,
+        latest_day: str | None = None,
+        grace_days: int = 0,
+        formats: list[str] | None = None,
+        **_: Any,
+    ) -> Any:
+        value = f"CAST({sql.quote(column.name)} AS VARCHAR)"
+        limit = date.fromisoformat(latest_day) + timedelta(days=grace_days) if latest_day else date.max
+        if formats:
+            parsed = sql.timestamp(sql.text(column.name), formats)
+            passes = f"coalesce(CAST({parsed} AS DATE) <= DATE {sql.literal(limit.isoformat())}, false)"
+        else:
+            # As text: an ISO day sorts as it is dated, and the value need not be parsed once more.
+            in_time = f"coalesce(left({value}, 10) <= {sql.literal(limit.isoformat())}, false)"
+            passes = f"{sql.is_iso(value)} AND {in_time}"
+        return sql.condition(sql.unless_null(column.name, passes))
+
+
+class ExpectColumnValuesToBeTimelyIsoDate(RowExpectation):
+    """Expect every value to be written as YYYY-MM-DD, optionally with a time, and not to lie in the future.
+
+    Args:
+        column: text, usually the version of a row: the greatest text wins there, so another way of writing or
+            a date that nothing can follow would win for good. NULL is ignored.
+        latest_day: ISO day up to which a value can rightly lie, usually a parameter; None checks the form only.
+        grace_days: days after it that are fine still, for zones and clocks.
+        formats: strptime formats that the column may use besides ISO, where it is a business date too.
+    """
+
+    latest_day: str | SuiteParameterDict | None = None
+    grace_days: int = 2
+    formats: list[str] | SuiteParameterDict = pydantic.Field(default_factory=list)
+
+    map_metric = "column_values.timely_iso_date"
+    success_keys = ("latest_day", "grace_days", "formats", "mostly")
+
+    _check = pydantic.validator("formats", allow_reuse=True)(checked_formats)
 
 
 class ValuesNumber(ColumnMapMetricProvider):

@@ -1,0 +1,239 @@
+"""What scoring costs: the engine that reads every scheme from rows, against one query written by hand.
+
+Both score the same made-up customers on the same warehouse in the same run, each in a process of its own, in turns;
+the medians are compared. The run fails unless both give every customer the same score and tier in every scheme.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from customer_tiering.errors import TieringError
+from customer_tiering.profile import Profile, load_profile
+from customer_tiering.workspace import project_root
+
+HERE = Path(__file__).parent
+MODELS = project_root() / "dbt_project" / "models"
+AS_OF = date(2026, 3, 30)
+PROFILE = "sample"  # a profile without seeds of its own: the default rules
+# Whatever lies between the indicators and the computed tiers, whichever models that is.
+SCORING_MODELS = ["--select", "int_as_of_dates", "fct_customer_indicators+,+int_computed_tiers"]
+GIVEN_MODELS = ["--exclude", "fct_customer_indicators", "int_customers"]
+MIB = 2**20
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one run took: ``startup`` seconds passed before its first query.
+
+    ``cpu`` counts the seconds of all cores, which other programs disturb less; ``peak_bytes`` is resident memory.
+    """
+
+    seconds: float
+    startup: float
+    cpu: float
+    peak_bytes: int
+    models: dict[str, float] = field(default_factory=dict)
+
+
+def prepare(customers: int) -> int:
+    """Land the default rules and write the indicators of ``customers`` customers; returns the number of schemes."""
+    from customer_tiering.warehouse.connection import open_warehouse
+    from customer_tiering.warehouse.rules import land_as_of_dates, land_rules, load_rules
+
+    profile = load_profile(PROFILE)
+    rules = load_rules(profile)
+    contract = yaml.safe_load((MODELS / "marts/indicators/fct_customer_indicators.yml").read_text(encoding="utf-8"))
+    columns = ", ".join(f"{column['name']} {column['data_type']}" for column in contract["models"][0]["columns"])
+    with open_warehouse(profile.workspace) as connection:
+        _use_settings_of_the_project(connection)
+        land_as_of_dates(connection, rules, land_rules(connection, rules, AS_OF), [AS_OF])
+        connection.execute("create schema marts; create schema intermediate; create schema benchmark")
+        connection.execute(f"create table marts.fct_customer_indicators ({columns})")
+        query = (HERE / "synthetic_indicators.sql").read_text(encoding="utf-8")
+        connection.execute(
+            f"insert into marts.fct_customer_indicators by name {query}",
+            {"customers": customers, "as_of": AS_OF},
+        )
+        connection.execute(
+            "create table intermediate.int_customers as select customer_id, "
+            "case when interaction_rate is null then 'company' else 'consumer' end as customer_kind "
+            "from marts.fct_customer_indicators"
+        )
+    return len(rules.schemes())
+
+
+def score_with_engine() -> Cost:
+    """The scoring models, by dbt, as a night runs them."""
+    started = time.time()
+    from customer_tiering.warehouse.build import run_dbt
+
+    profile = load_profile(PROFILE)
+    results = list(run_dbt(profile, ["run", *SCORING_MODELS, *GIVEN_MODELS], _logs(profile)))
+    ended = time.time()
+    first_query = min(timing.started_at for node in results for timing in node.timing if timing.name == "execute")
+    return Cost(
+        seconds=ended - started,
+        startup=_seconds(first_query) - started,
+        cpu=time.process_time(),
+        peak_bytes=_peak_bytes(),
+        models={node.node.name: node.execution_time for node in results},
+    )
+
+
+def score_by_hand() -> Cost:
+    """The hand-written query, its result stored in the same warehouse."""
+    started = time.time()
+    import duckdb
+
+    query = (HERE / "scoring_by_hand.sql").read_text(encoding="utf-8")
+    with duckdb.connect(str(load_profile(PROFILE).workspace.warehouse)) as connection:
+        _use_settings_of_the_project(connection)
+        first_query = time.time()
+        connection.execute(f"create or replace table benchmark.by_hand as {query}")
+    return Cost(time.time() - started, first_query - started, time.process_time(), _peak_bytes())
+
+
+def compare() -> tuple[int, int, list[tuple[Any, ...]]]:
+    """Scores given by the engine, schemes among them, and rows (up to 10) on which the two disagree."""
+    import duckdb
+
+    with duckdb.connect(str(load_profile(PROFILE).workspace.warehouse)) as connection:
+        counted = connection.execute(
+            "select count(*), count(distinct scheme) from intermediate.int_computed_tiers"
+        ).fetchone()
+        differing = connection.execute(
+            """
+            select coalesce(engine.customer_id, hand.customer_id), coalesce(engine.scheme, hand.scheme),
+                   engine.score, hand.score, engine.computed_tier, hand.computed_tier
+            from intermediate.int_computed_tiers as engine
+            full join benchmark.by_hand as hand
+                on engine.customer_id = hand.customer_id and engine.scheme = hand.scheme
+            where engine.score is distinct from hand.score
+                or engine.computed_tier is distinct from hand.computed_tier
+            order by all limit 10
+            """
+        ).fetchall()
+    assert counted is not None
+    return counted[0], counted[1], differing
+
+
+def _use_settings_of_the_project(connection: Any) -> None:
+    """What dbt sets on its connections, so that both run under the same conditions."""
+    from customer_tiering.warehouse.identifiers import literal, quote
+
+    profiles = yaml.safe_load((project_root() / "dbt_project" / "profiles.yml").read_text(encoding="utf-8"))
+    output = profiles["customer_tiering"]["outputs"]["warehouse"]
+    for name, value in {"threads": output["threads"], **output["settings"]}.items():
+        connection.execute(f"set {quote(name)} = {literal(str(value))}")
+
+
+def _logs(profile: Profile) -> Path:
+    folder = profile.workspace.root / "logs"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def _seconds(moment: datetime) -> float:
+    """Seconds since 1970; dbt's moments are UTC, some without saying so."""
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _peak_bytes() -> int:
+    """Largest resident memory of this process so far (macOS counts bytes, others KiB)."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def in_own_process(function: Callable[..., T], *args: Any) -> T:
+    """Run in a fresh process, so that the memory of one run is not counted with another's."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, *args).result()
+
+
+def report(customers: int, scores: int, schemes: int, engine: list[Cost], hand: list[Cost]) -> None:
+    """Print the medians, the ratio and where the engine's time goes."""
+    print(f"{customers:,} customers, {schemes} schemes, {scores:,} scores; medians of {len(engine)} run(s)\n")
+    print(f"{'':26}{'seconds':>10}{'of it start-up':>16}{'CPU seconds':>13}{'peak memory':>14}")
+    for label, costs in (("engine (dbt)", engine), ("one query by hand", hand)):
+        print(
+            f"{label:26}{_median(costs, 'seconds'):10.2f}{_median(costs, 'startup'):16.2f}"
+            f"{_median(costs, 'cpu'):13.2f}{_median(costs, 'peak_bytes') / MIB:10,.0f} MiB"
+        )
+    queries = [statistics.median(cost.seconds - cost.startup for cost in costs) for costs in (engine, hand)]
+    print(f"\nratio of seconds: {queries[0] / queries[1]:.1f}  (engine / by hand, start-up left out)")
+    print(f"ratio of CPU:     {_median(engine, 'cpu') / _median(hand, 'cpu'):.1f}  (start-up included)")
+    print(f"ratio of memory:  {_median(engine, 'peak_bytes') / _median(hand, 'peak_bytes'):.1f}")
+    print("\nseconds per model (two models run at a time):")
+    names = sorted(engine[0].models, key=lambda name: -statistics.median(cost.models[name] for cost in engine))
+    for name in names:
+        print(f"  {name:24}{statistics.median(cost.models[name] for cost in engine):10.2f}")
+
+
+def _median(costs: list[Cost], what: str) -> float:
+    return statistics.median(getattr(cost, what) for cost in costs)
+
+
+def run(customers: int, repeats: int, keep: Path | None) -> int:
+    """Prepare, measure in turns, compare; returns the exit code."""
+    with tempfile.TemporaryDirectory(prefix="tiering-bench-") as temporary:
+        os.environ["TIERING_VAR"] = str(keep.resolve() if keep else temporary)
+        schemes_wanted = in_own_process(prepare, customers)
+        engine, hand = [], []
+        for _ in range(repeats):
+            engine.append(in_own_process(score_with_engine))
+            hand.append(in_own_process(score_by_hand))
+        scores, schemes, differing = in_own_process(compare)
+    if differing or schemes != schemes_wanted:
+        print(f"The engine and the hand-written query disagree ({schemes} of {schemes_wanted} schemes scored).")
+        print("customer, scheme, score by the engine, by hand, tier by the engine, by hand:")
+        for row in differing:
+            print("  " + ", ".join(str(value) for value in row))
+        print("When the rules in dbt_project/seeds changed on purpose, change scoring_by_hand.sql with them.")
+        return 1
+    report(customers, scores, schemes, engine, hand)
+    print("\nverified: both give every customer the same score and tier in every scheme")
+    return 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--customers", type=_positive, default=1_000_000, help="how many (default: 1 000 000)")
+    parser.add_argument("--repeats", type=_positive, default=3, help="runs of each; medians are reported (default: 3)")
+    parser.add_argument("--keep", type=Path, help="empty folder to leave the warehouse in (default: removed)")
+    given = parser.parse_args()
+    if given.keep and given.keep.exists() and any(given.keep.iterdir()):
+        parser.error(f"{given.keep} is not empty; name another folder")
+    try:
+        return run(given.customers, given.repeats, given.keep)
+    except TieringError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())

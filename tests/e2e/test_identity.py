@@ -1,0 +1,215 @@
+"""One customer over all sources: the sample company against its truth, and decisions that last over nights."""
+
+from __future__ import annotations
+
+import csv
+import re
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from customer_tiering.cli.main import app
+from customer_tiering.errors import TieringError
+from customer_tiering.identity.matching import load_model
+from customer_tiering.identity.night import decide_identities
+from customer_tiering.identity.store import DecisionStore
+from customer_tiering.profile import load_profile
+from customer_tiering.publish.snapshot import checksums, current_folder
+from customer_tiering.sample import company_state, generate_company
+from customer_tiering.sample.evaluation import evaluate_identities
+from customer_tiering.warehouse.connection import open_warehouse
+from customer_tiering.workspace import Workspace
+from nights import mart_rows, run_night
+
+pytestmark = pytest.mark.slow
+
+
+class Sample:
+    """A generated company and its nights."""
+
+    def __init__(self, seed: int | None, dirt: float) -> None:
+        self.workspace: Workspace = load_profile("sample").workspace
+        generate_company(self.root, dirt=dirt, **({"seed": seed} if seed else {}))
+        state = company_state(self.root)
+        assert state is not None
+        self.first = state.until
+
+    @property
+    def root(self) -> Path:
+        return self.workspace.root / "source"
+
+    def bridge(self) -> dict[str, str]:
+        """Customer by record."""
+        return {
+            row["own_id"]: row["customer_id"] for row in mart_rows(self.workspace, "select * from bridge_customer_ids")
+        }
+
+    def truth(self) -> dict[str, str]:
+        """True company by record."""
+        with (self.root / "truth_identity.csv").open(encoding="utf-8", newline="") as stream:
+            return {f"{row['source']}-{row['source_key']}": row["true_company"] for row in csv.DictReader(stream)}
+
+
+@pytest.fixture(scope="module", params=[(None, 1.0), (7, 2.0)], ids=["default", "another seed, twice the dirt"])
+def sample(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TIERING_VAR", str(tmp_path_factory.mktemp("identity")))
+        made = Sample(*request.param)
+        run_night("sample", made.first, "first")
+        yield made
+
+
+def pairwise(of: dict[str, str]) -> set[frozenset[str]]:
+    groups: dict[str, list[str]] = {}
+    for name, group in of.items():
+        groups.setdefault(group, []).append(name)
+    return {frozenset((a, b)) for names in groups.values() for a in names for b in names if a < b}
+
+
+def test_customers_are_the_true_companies(sample: Sample) -> None:
+    """Pairwise precision and recall are at least 0.99, also without the pairs that the crosswalk gives."""
+    with open_warehouse(sample.workspace) as connection:
+        scores = evaluate_identities(connection, sample.root / "truth_identity.csv")
+    assert [score.pairs for score in scores] == ["all", "without crosswalk"]
+    assert scores[1].true >= 100
+    assert [score for score in scores if min(score.recall, score.precision) < 0.99] == []
+
+    # The figures agree with a count in another way.
+    found, true = pairwise(sample.bridge()), pairwise(sample.truth())
+    assert (scores[0].true, scores[0].found, scores[0].hits) == (len(true), len(found), len(found & true))
+
+
+def test_every_method_is_needed_and_named(sample: Sample) -> None:
+    methods = Counter(row["method"] for row in mart_rows(sample.workspace, "select method from bridge_customer_ids"))
+    assert set(methods) == {"own_id", "crosswalk", "tax_id", "phone", "name", "fuzzy"}
+    fuzzy = mart_rows(sample.workspace, "select * from fct_identity_decisions where method = 'fuzzy'")
+    assert {row["model_version"] for row in fuzzy} == {load_model().version}
+    assert all(row["match_weight"] >= 12 and row["via_record_id"] and row["agreed_keys"] for row in fuzzy)
+
+
+def test_an_agent_that_shares_a_phone_is_another_customer_and_asked_about(sample: Sample) -> None:
+    agents = [name for name in sample.truth() if name.startswith("crm-A6")]
+    bridge, listed = sample.bridge(), mart_rows(sample.workspace, "select * from fct_identity_review")
+    assert agents
+    assert all(bridge[name] == name for name in agents)
+    asked = {row["left_record_id"] for row in listed} | {row["right_record_id"] for row in listed}
+    assert asked & set(agents)
+    assert all(re.fullmatch(r"\d{3}\*{4}\d{4}", row["left_phone_masked"]) for row in listed)
+    assert all(row["reason_en"] and row["reason_zh"] and row["left_name"] and row["right_name"] for row in listed)
+
+
+def invoke(*arguments: str) -> str:
+    """Output of a command that succeeds."""
+    result = CliRunner().invoke(app, list(arguments), env={"COLUMNS": "300"})
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """Four nights of a company: decisions after the first, a reversal after the second, a lost warehouse before the
+    fourth. What is known of each night."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TIERING_VAR", str(tmp_path_factory.mktemp("story")))
+        made, told = Sample(None, 1.0), {}
+        nights: list[dict[str, str]] = []
+
+        def night(number: int) -> None:
+            day: date = made.first + timedelta(days=number)
+            generate_company(made.root, until=day)
+            run_night("sample", day, f"n{number}")
+            nights.append(made.bridge())
+
+        night(0)
+        (doubt, *_) = mart_rows(made.workspace, "select * from fct_identity_review order by review_rank")
+        duplicate = next(
+            row
+            for row in mart_rows(
+                made.workspace, "select * from bridge_customer_ids where method = 'fuzzy' order by own_id"
+            )
+        )
+        told |= {"doubt": doubt, "duplicate": duplicate, "made": made, "nights": nights}
+        who = ("--owner", "test", "--reason", "known")
+        told["merge"] = invoke("identity", "merge", doubt["right_customer_id"], doubt["left_customer_id"], *who)
+        told["merge again"] = invoke("identity", "merge", doubt["left_customer_id"], doubt["right_customer_id"], *who)
+        told["split"] = invoke("identity", "split", "crm", duplicate["source_customer_id"], *who)
+        files = len(list(made.workspace.decisions.iterdir()))
+        run_night("sample", made.first, "again")
+        told["rerun"] = made.bridge()
+        told["files of the rerun"] = len(list(made.workspace.decisions.iterdir())) - files
+        night(1)
+        told["shown"] = invoke("identity", doubt["left_customer_id"])
+        told["review"] = invoke("identity", "review")
+        told["merge back"] = invoke("identity", "merge", duplicate["own_id"], duplicate["customer_id"], *who)
+        loser = next(c for c in (doubt["left_customer_id"], doubt["right_customer_id"]) if nights[1][c] != c)
+        told["loser"] = loser
+        told["split back"] = invoke("identity", "split", *loser.split("-", 1), *who)
+        night(2)
+        folder = current_folder(made.workspace)
+        assert folder is not None
+        told["checksums"] = checksums(folder)
+        shutil.rmtree(made.workspace.warehouse.parent)
+        shutil.rmtree(made.workspace.landing)
+        run_night("sample", made.first + timedelta(days=2), "rebuilt")
+        nights.append(made.bridge())
+        yield told
+
+
+def test_a_merge_lasts_is_explained_and_can_be_taken_back(story: dict[str, Any]) -> None:
+    doubt, nights, loser = story["doubt"], story["nights"], story["loser"]
+    left, right = doubt["left_customer_id"], doubt["right_customer_id"]
+    winner = right if loser == left else left
+    assert (nights[0][left], nights[0][right]) == (left, right)
+    assert (nights[1][left], nights[1][right]) == (winner, winner)
+    assert (nights[2][left], nights[2][right]) == (left, right), "its former id came back"
+    assert "from the next night on" in story["merge"]
+    assert "decided before" in story["merge again"]
+    assert "decided by a person" in story["shown"]
+    assert "known" in story["shown"]
+    assert not re.search(rf"{re.escape(left)}\b.*{re.escape(right)}\b", story["review"])
+
+
+def test_a_split_wins_over_the_match_and_can_be_taken_back(story: dict[str, Any]) -> None:
+    name, customer, nights = story["duplicate"]["own_id"], story["duplicate"]["customer_id"], story["nights"]
+    assert [night[name] for night in nights] == [customer, name, customer, customer]
+    changed = {record for record, held in nights[0].items() if nights[1].get(record) != held}
+    doubted = {story["doubt"]["left_customer_id"], story["doubt"]["right_customer_id"]}
+    assert changed - {name} <= {record for record, held in nights[0].items() if held in doubted}
+
+
+def test_a_decision_does_not_change_the_night_it_was_entered_after(story: dict[str, Any]) -> None:
+    assert story["rerun"] == story["nights"][0]
+    assert story["files of the rerun"] == 0
+
+
+def test_a_lost_warehouse_changes_no_id(story: dict[str, Any]) -> None:
+    """Everything is read again from the sources; the decisions come from their files."""
+    assert story["nights"][3] == story["nights"][2]
+    made: Sample = story["made"]
+    folder = current_folder(made.workspace)
+    assert folder is not None
+    now = checksums(folder)
+    for mart in ("bridge_customer_ids", "fct_identity_decisions", "fct_identity_review", "dim_customers"):
+        assert now[mart] == story["checksums"][mart], mart
+    rows = DecisionStore(made.workspace.decisions).rows()
+    published = mart_rows(made.workspace, "select decision_number from fct_identity_decisions")
+    assert len(published) == sum(hasattr(row, "record_id") for row in rows)
+
+
+def test_missing_decision_files_stop_the_night(story: dict[str, Any], tmp_path: Path) -> None:
+    """The warehouse remembers that there were decisions; giving ids anew would hand them to others."""
+    workspace: Workspace = story["made"].workspace
+    away = tmp_path / "decisions"
+    shutil.move(workspace.decisions, away)
+    try:
+        with pytest.raises(TieringError, match=r"decision files are missing.*the files 0"):
+            decide_identities(load_profile("sample"), story["made"].first + timedelta(days=3), tmp_path)
+    finally:
+        shutil.rmtree(workspace.decisions, ignore_errors=True)
+        shutil.move(away, workspace.decisions)

@@ -1,0 +1,200 @@
+"""Marts that collapsed are not published; marts that drifted are, with a warning; a person can say they are right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from customer_tiering.errors import GateBlocked, TieringError
+from customer_tiering.publish import snapshot
+from customer_tiering.quality.decisions import decide
+from customer_tiering.quality.mart_gate import MARTS, audit_marts
+from customer_tiering.quality.suites import load_suites
+from customer_tiering.workspace import PROJECT_ROOT, Workspace
+
+FIRST, SECOND = date(2024, 3, 30), date(2024, 3, 31)
+SUITES = {key: suite for key, suite in load_suites(PROJECT_ROOT / "expectations").items() if key[0] == MARTS}
+# Half of the customers in each tier, spends around 10 000.
+USUAL: dict[str, Any] = {"customers": 100, "strategic": 50, "spend": 10_000}
+
+
+class Company:
+    """A warehouse whose marts are made by hand, and its published snapshots."""
+
+    def __init__(self, root: Path) -> None:
+        self.workspace = Workspace(root / "acme")
+        self.workspace.make()
+        self.connection = duckdb.connect(str(self.workspace.warehouse))
+        self.connection.execute("create schema marts")
+
+    def build(self, night: date, *, customers: int, strategic: int, spend: int, zero: int = 0) -> None:
+        """``strategic`` of the customers are strategic, the others key; the last ``zero`` spent nothing."""
+        people = f"(select 'c' || range as customer_id, range as number from range({customers}))"
+        amount = f"case when number >= {customers - zero} then 0 else {spend} * (1 + number % 7 / 10) end"
+        for name, columns in {
+            "dim_customers": "customer_id",
+            "fct_customer_tiers": "customer_id, 's' as scheme, date '{night}' as as_of_date, "
+            f"case when number < {strategic} then 'strategic' else 'key' end as effective_tier",
+            "fct_customer_indicators": "customer_id, date '{night}' as as_of_date, "
+            f"cast({amount} as decimal(18, 2)) as annual_spend, 'measured' as annual_spend_status",
+        }.items():
+            self.connection.execute(
+                f"create or replace table marts.{name} as select {columns.format(night=night)} from {people}"
+            )
+
+    def audit(self, night: date = SECOND) -> list[str]:
+        return audit_marts(
+            self.connection,
+            self.workspace,
+            night,
+            results_dir=self.workspace.reports / "data_docs",
+            run_time=datetime(2024, 4, 1, tzinfo=UTC),
+        )
+
+    def publish(self, night: date) -> None:
+        manifest = snapshot.Manifest("acme", str(night), "r", "", "", "", "s", "CNY", {})
+        snapshot.publish(self.connection, self.workspace, manifest, keep=3)
+
+    def blocked(self) -> GateBlocked:
+        with pytest.raises(GateBlocked) as held:
+            self.audit()
+        return held.value
+
+
+@pytest.fixture
+def company(tmp_path: Path) -> Iterator[Company]:
+    """The first night is published."""
+    made = Company(tmp_path)
+    made.build(FIRST, **USUAL)
+    assert made.audit(FIRST) == []
+    made.publish(FIRST)
+    yield made
+    made.connection.close()
+
+
+def test_a_usual_night_passes_without_a_word_and_leaves_data_docs(company: Company) -> None:
+    company.build(SECOND, customers=104, strategic=50, spend=10_300)
+    assert company.audit() == []
+    assert (company.workspace.reports / "data_docs" / "marts" / "docs" / "index.html").is_file()
+    company.publish(SECOND)  # the published snapshot is let go of
+    assert company.audit() == [], "a rerun compares with itself"
+
+
+def test_lost_customers_hold_the_night_with_figures_and_ways_out(company: Company) -> None:
+    company.build(SECOND, customers=60, strategic=30, spend=10_000)
+    held = company.blocked()
+    assert (
+        "mart dim_customers: rule marts.dim_customers.customers_collapsed: many customers have vanished since the "
+        "published night: all customers: 100 → 60"
+    ) in held.problem
+    assert "rule marts.fct_customer_tiers.population_collapsed" in held.problem
+    assert "s customers: 100 → 60" in held.problem
+    assert "spend_total_collapsed" not in held.problem
+    assert (
+        "`tiering quarantine waive marts.dim_customers.customers_collapsed --until <day> --profile acme "
+        "--owner <who> --reason <why>`"
+    ) in held.next_step
+    assert "tiering quarantine list" in held.next_step
+
+
+def test_a_person_can_say_that_the_figures_are_right(company: Company) -> None:
+    company.build(SECOND, customers=60, strategic=30, spend=10_000)
+    for mart, rule in (("dim_customers", "customers_collapsed"), ("fct_customer_tiers", "population_collapsed")):
+        decide(
+            company.workspace.decisions, "waive", owner="Wu", reason="branch sold", source="marts", entity=mart,
+            rule=f"marts.{mart}.{rule}", until=str(SECOND),
+        )  # fmt: skip
+    warnings = company.audit()
+    assert any("100 → 60 (D-0001 Wu: branch sold)" in warning for warning in warnings)
+    with pytest.raises(GateBlocked):
+        company.audit(date(2024, 4, 1))
+
+
+def test_drift_of_tier_shares_warns(company: Company) -> None:
+    company.build(SECOND, customers=100, strategic=65, spend=10_000)
+    (warning,) = company.audit()
+    assert "marts.fct_customer_tiers.tier_share_drift" in warning
+    assert "s key: 50.0% → 35.0%; s strategic: 50.0% → 65.0%" in warning
+    company.build(SECOND, customers=100, strategic=59, spend=10_000)
+    assert company.audit() == []
+
+
+def test_spend_is_checked_once_more(company: Company) -> None:
+    company.build(SECOND, customers=100, strategic=50, spend=10_000, zero=15)
+    (warning,) = company.audit()
+    assert "customers without spend: 0.0% → 15.0%" in warning
+
+    company.build(SECOND, customers=100, strategic=50, spend=14_000)
+    (warning,) = company.audit()
+    assert "marts.fct_customer_indicators.spend_total_moved" in warning
+
+    company.build(SECOND, customers=100, strategic=50, spend=4_000)
+    assert "spend_total_collapsed" in company.blocked().problem
+
+
+def test_an_absurd_spend_names_its_customer(company: Company) -> None:
+    company.build(SECOND, **USUAL)
+    company.connection.execute(
+        "update marts.fct_customer_indicators set annual_spend = annual_spend * 1000000 where customer_id = 'c17'"
+    )
+    absurd = [warning for warning in company.audit() if "spend_absurd" in warning]
+    assert len(absurd) == 1
+    assert absurd[0].endswith("1 of 100 customers (c17)")
+
+
+@pytest.mark.parametrize(("spend", "status"), [("0", "missing"), ("null", "measured")])
+def test_a_zero_that_could_stand_for_unknown_is_not_published(spend: str, status: str, company: Company) -> None:
+    company.build(SECOND, **USUAL)
+    company.connection.execute(
+        f"update marts.fct_customer_indicators set annual_spend = {spend}, annual_spend_status = '{status}' "
+        "where customer_id in ('c1', 'c2')"
+    )
+    held = company.blocked()
+    assert "spend_never_silently_zero" in held.problem
+    assert "2 of 100 customers (c1, c2)" in held.problem
+    assert "waive marts.fct_customer_indicators.spend_never_silently_zero" not in held.next_step
+
+
+@pytest.mark.parametrize("mart", ["dim_customers", "fct_customer_tiers", "fct_customer_indicators"])
+def test_an_empty_mart_is_never_published(mart: str, tmp_path: Path) -> None:
+    first = Company(tmp_path)
+    first.build(FIRST, **USUAL)
+    first.connection.execute(f"delete from marts.{mart}")
+    held = first.blocked()
+    assert f"rule marts.{mart}.not_empty" in held.problem
+    assert "not_empty" not in held.next_step
+    first.connection.close()
+
+
+def test_a_missing_mart_is_an_error(company: Company) -> None:
+    company.connection.execute("drop table marts.dim_customers")
+    with pytest.raises(TieringError, match=r"mart dim_customers: rule marts\.dim_customers\.not_empty could not be"):
+        company.audit()
+
+
+def test_a_snapshot_of_another_shape_is_not_compared_and_says_so(company: Company) -> None:
+    company.connection.execute("alter table marts.fct_customer_tiers rename effective_tier to tier")
+    company.publish(FIRST)
+    company.build(SECOND, customers=100, strategic=90, spend=10_000)
+    (warning,) = company.audit()
+    assert "marts.fct_customer_tiers.tier_share_drift: the published snapshot has another shape" in warning
+
+
+def test_only_the_latest_night_of_a_replay_is_compared(company: Company) -> None:
+    company.build(SECOND, **USUAL)
+    company.connection.execute(
+        "insert into marts.fct_customer_tiers select customer_id, scheme, date '2024-01-01', 'key' "
+        "from marts.fct_customer_tiers"
+    )
+    assert company.audit() == []
+
+
+def test_every_published_mart_that_is_judged_must_not_be_empty() -> None:
+    for suite in SUITES.values():
+        assert f"marts.{suite.entity}.not_empty" in {rule.rule for rule in suite.expectations}
+        assert {rule.meta.on_failure for rule in suite.expectations} <= {"block", "warn"}
