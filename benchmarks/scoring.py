@@ -56,7 +56,8 @@ class Cost:
 def prepare(customers: int) -> int:
     """Land the default rules and write the indicators of ``customers`` customers; returns the number of schemes."""
     from customer_tiering.warehouse.connection import open_warehouse
-    from customer_tiering.warehouse.rules import land_as_of_dates, land_rules, load_rules
+    from customer_tiering.warehouse.nights import PlannedNight, land_as_of_dates, make_build_inputs
+    from customer_tiering.warehouse.rules import land_rules, load_rules
 
     profile = load_profile(PROFILE)
     rules = load_rules(profile)
@@ -64,7 +65,9 @@ def prepare(customers: int) -> int:
     columns = ", ".join(f"{column['name']} {column['data_type']}" for column in contract["models"][0]["columns"])
     with open_warehouse(profile.workspace) as connection:
         _use_settings_of_the_project(connection)
-        land_as_of_dates(connection, rules, land_rules(connection, rules, AS_OF), [AS_OF])
+        version = land_rules(connection, rules, AS_OF)
+        make_build_inputs(connection)
+        land_as_of_dates(connection, [PlannedNight(AS_OF, version, "run")])
         connection.execute("create schema marts; create schema intermediate; create schema benchmark")
         connection.execute(f"create table marts.fct_customer_indicators ({columns})")
         query = (HERE / "synthetic_indicators.sql").read_text(encoding="utf-8")

@@ -20,7 +20,8 @@ from customer_tiering.sample import generate_company
 from customer_tiering.scoring.explain import explain
 from customer_tiering.scoring.what_if import what_if
 from customer_tiering.warehouse.build import run_dbt
-from customer_tiering.warehouse.rules import land_as_of_dates, land_rules, load_rules
+from customer_tiering.warehouse.nights import PlannedNight, land_as_of_dates
+from customer_tiering.warehouse.rules import land_rules, load_rules
 from nights import ErpDatabase, mart_rows, run_night, write_profile
 
 NIGHT = date(2026, 3, 30)
@@ -196,8 +197,8 @@ def clusters_of(profile: Profile, folder: Path, days: list[date], order_by: str)
     copy = folder / "warehouse.duckdb"
     shutil.copyfile(profile.workspace.warehouse, copy)
     with duckdb.connect(str(copy)) as connection:
-        rules = load_rules(profile)
-        land_as_of_dates(connection, rules, land_rules(connection, rules, NIGHT), days)
+        version = land_rules(connection, load_rules(profile), NIGHT)
+        land_as_of_dates(connection, [PlannedNight(day, version, "replayed") for day in days])
         for table in ("int_customers", "int_customer_days"):
             connection.execute(
                 f"create or replace table intermediate.{table} as from intermediate.{table} order by {order_by}"

@@ -16,6 +16,8 @@ from customer_tiering.quality.suites import Suite, load_suite, load_suites
 from customer_tiering.quality.validation import Validator
 from customer_tiering.sources import get_source, source_names
 from customer_tiering.sources.base import MALFORMED_COLUMN, Entity
+from customer_tiering.warehouse.connection import warehouse_schema
+from customer_tiering.warehouse.nights import make_build_inputs
 from customer_tiering.warehouse.rules import land_rules, load_rules
 from customer_tiering.workspace import PROJECT_ROOT
 
@@ -160,7 +162,8 @@ def test_rows_without_an_identifier_are_kept_out(key: tuple[str, str]) -> None:
 def test_every_shipped_rule_can_be_evaluated(tmp_path: Path) -> None:
     """On empty batches, so that a query that names a missing column or table shows before a night does."""
     with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as connection:
-        connection.execute((PROJECT_ROOT / "plugins/customer_tiering/warehouse/schema.sql").read_text("utf-8"))
+        connection.execute(warehouse_schema())
+        make_build_inputs(connection)
         land_rules(connection, load_rules(load_profile("sample")), date(2024, 1, 1))
         for name in source_names():
             ensure_tables(connection, get_source(name))

@@ -119,7 +119,7 @@ def _resolve(connection: duckdb.DuckDBPyConnection, name: str) -> str:
         customer_id
         for (customer_id,) in connection.execute(
             "select distinct customer_id from bridge_customer_ids "
-            "where customer_id = $name or source_customer_id = $name order by 1",
+            "where customer_id = $name or own_id = $name or source_customer_id = $name order by 1",
             {"name": name},
         ).fetchall()
     ]
