@@ -24,6 +24,27 @@
     )
 {%- endmacro %}
 
+{#- Dates with the day in front, as 29/2/2016 01:16; a source writes either these or those above. -#}
+{% macro parse_day_first_timestamp(column) -%}
+    {{ return(adapter.dispatch('parse_day_first_timestamp', 'customer_tiering')(column)) }}
+{%- endmacro %}
+
+{% macro default__parse_day_first_timestamp(column) -%}
+    coalesce(
+        try_cast(regexp_extract(trim({{ column }}), '^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2})?)?') as timestamp),
+        try_strptime(trim({{ column }}), ['%d/%m/%Y', '%d/%m/%Y %H:%M', '%d/%m/%Y %H:%M:%S'])
+    )
+{%- endmacro %}
+
+{% macro spark__parse_day_first_timestamp(column) -%}
+    coalesce(
+        try_cast({{ column }} as timestamp),
+        try_to_timestamp({{ column }}, 'd/M/y'),
+        try_to_timestamp({{ column }}, 'd/M/y H:m'),
+        try_to_timestamp({{ column }}, 'd/M/y H:m:s')
+    )
+{%- endmacro %}
+
 {% macro parse_date(column) -%}
     cast({{ customer_tiering.parse_timestamp(column) }} as date)
 {%- endmacro %}

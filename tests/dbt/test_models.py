@@ -11,7 +11,7 @@ import yaml
 
 from customer_tiering.profile import Profile, load_profile
 from customer_tiering.quality.gate import ensure_tables
-from customer_tiering.sources import get_source
+from customer_tiering.sources import get_source, source_names
 from customer_tiering.warehouse.build import run_dbt
 from customer_tiering.warehouse.connection import open_warehouse
 from customer_tiering.warehouse.nights import PlannedNight, land_as_of_dates, make_build_inputs
@@ -71,7 +71,7 @@ def test_every_model_says_its_rule_in_its_header() -> None:
 
 def test_no_source_is_named_downstream_of_staging() -> None:
     """Canonical models and marts know entities, not systems."""
-    names = re.compile(r"\b(erp|crm|ticketing|online_retail)\b")
+    names = re.compile(rf"\b({'|'.join(source_names())})\b")
     for folder in ("intermediate", "marts"):
         for path in (MODELS / folder).rglob("*.sql"):
             code = "\n".join(
@@ -94,24 +94,32 @@ TEXTS = [
     "2026.03.31",
     "2026-13-45",
     "31-03-2026",
+    "29/2/2024 01:16",
+    "31/12/2026",
+    "05/03/2026 10:00:59",
+    "30/2/2026",
+    "3/31/2026",
     "N/A",
     "",
 ]
 
 
-def test_the_gate_and_the_models_read_the_same_dates() -> None:
+YEAR_FIRST = ["%Y/%m/%d", "%Y%m%d", "%Y.%m.%d", "%Y/%m/%d %H:%M:%S"]
+DAY_FIRST = ["%d/%m/%Y", "%d/%m/%Y %H:%M", "%d/%m/%Y %H:%M:%S"]
+
+
+@pytest.mark.parametrize(
+    ("macro", "formats", "readable"),
+    [("parse_timestamp", YEAR_FIRST, 11), ("parse_day_first_timestamp", DAY_FIRST, 10)],
+)
+def test_the_gate_and_the_models_read_the_same_dates(macro: str, formats: list[str], readable: int) -> None:
     """What a date rule lets through, the models can read, and the other way round."""
     import duckdb
 
     from customer_tiering.quality.expectations import sql
 
     macros = (project_root() / "dbt_project" / "macros" / "parsing.sql").read_text(encoding="utf-8")
-    body = macros.split("macro default__parse_timestamp(column) -%}")[1].split("{%- endmacro")[0]
-    formats = ["%Y/%m/%d", "%Y%m%d", "%Y.%m.%d", "%Y/%m/%d %H:%M:%S"]
-    for name in ("erp/orders", "crm/accounts", "ticketing/tickets"):
-        suite = yaml.safe_load((project_root() / "expectations" / f"{name}.yml").read_text(encoding="utf-8"))
-        rules = [rule for rule in suite["expectations"] if rule["type"] == "expect_column_values_to_be_date"]
-        assert rules and all(rule["kwargs"]["formats"] == formats for rule in rules)
+    body = macros.split(f"macro default__{macro}(column) -%}}")[1].split("{%- endmacro")[0]
     with duckdb.connect() as connection:
         connection.execute("create table t as select unnest(?) as value", [TEXTS])
         rows = connection.execute(
@@ -119,4 +127,20 @@ def test_the_gate_and_the_models_read_the_same_dates() -> None:
             f"({body.replace('{{ column }}', 'value')})::date from t"
         ).fetchall()
     assert {value: read for value, _, read in rows} == {value: judged for value, judged, _ in rows}
-    assert sum(read is not None for _, _, read in rows) == 11
+    assert sum(read is not None for _, _, read in rows) == readable
+
+
+@pytest.mark.parametrize("name", source_names())
+def test_a_source_is_judged_by_the_formats_that_its_models_read(name: str) -> None:
+    """Its rules on dates name no formats, year first or day first; its staging models use the macro of the same."""
+    given = [
+        rule["kwargs"].get("formats")
+        for path in (project_root() / "expectations" / name).glob("*.yml")
+        for rule in yaml.safe_load(path.read_text(encoding="utf-8"))["expectations"]
+        if rule["type"] == "expect_column_values_to_be_date"
+    ]
+    staging = " ".join(path.read_text(encoding="utf-8") for path in (MODELS / "staging" / name).glob("*.sql"))
+    reads_day_first = "parse_day_first" in staging
+    assert not (reads_day_first and re.search(r"parse_(date|timestamp)\(", staging)), "dates are read in two ways"
+    assert given
+    assert all(formats in (None, DAY_FIRST if reads_day_first else YEAR_FIRST) for formats in given)

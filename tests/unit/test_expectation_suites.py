@@ -109,8 +109,9 @@ def test_every_entity_is_checked_for_presence_versions_freshness_and_volume(suit
     kinds = {(rule.type, rule.column) for rule in suite.expectations}
     version = ENTITIES[suite.source, suite.entity].version
     assert "expect_column_values_to_not_be_null" in {kind for kind, _ in kinds}
-    assert ("expect_column_values_to_be_timely_iso_date", version) in kinds
-    assert (("expect_newest_value_to_be_recent", version) in kinds) == (suite.name not in STANDING_LISTS)
+    if version is not None:  # an entity without one has no column whose greatest text could win for good
+        assert ("expect_column_values_to_be_timely_iso_date", version) in kinds
+        assert (("expect_newest_value_to_be_recent", version) in kinds) == (suite.name not in STANDING_LISTS)
     assert "expect_volume_like_recent_nights" in {kind for kind, _ in kinds}
     assert {kind for kind, _ in kinds} & {
         "expect_column_values_to_be_unique",

@@ -206,11 +206,11 @@ class Gate:
         return rows
 
     def _landed_rows(self, entity: Entity, loads: list[Load]) -> str:
-        """SELECT of the landed rows of loads, empty text as missing; "" when they brought none."""
+        """SELECT of the landed rows of loads, text without a value as missing; "" when they brought none."""
         files = [str(path) for load in loads for path in load_files(self.landing, entity, load)]
         if not files:
             return ""
-        texts = ", ".join(f"nullif({quote(column)}, '') as {quote(column)}" for column in entity.columns)
+        texts = ", ".join(f"{_value(entity, column)} as {quote(column)}" for column in entity.columns)
         return (
             f"select {texts}, {LOAD_COLUMN} || ':' || {ROW_COLUMN} as _row_id, {LOAD_COLUMN} as _load_id, "
             f"{ROW_COLUMN} as _row_number, {FILE_COLUMN} as _source_file, {MALFORMED_COLUMN} as _malformed, "
@@ -641,6 +641,14 @@ class Gate:
     def _scalar(self, sql: str) -> int:
         row = self.connection.execute(sql).fetchone()
         return int(row[0]) if row else 0
+
+
+def _value(entity: Entity, column: str) -> str:
+    """A landed text, null when it is empty or one of the texts by which the source says that there is no value."""
+    if not entity.missing:
+        return f"nullif({quote(column)}, '')"
+    no_value = ", ".join(map(literal, entity.missing))
+    return f"case when trim({quote(column)}) not in ({no_value}) then nullif({quote(column)}, '') end"
 
 
 def _content(entity: Entity) -> str:

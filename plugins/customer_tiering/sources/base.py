@@ -42,6 +42,8 @@ class Entity:
     format: FileFormat = "csv"
     encoding: str = "utf-8"
     delimiter: str = ","
+    # Texts by which the source says "no value", such as "?" or "N/A"; the gate reads them as missing, like empty text.
+    missing: tuple[str, ...] = ()
     sheet: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     optional: tuple[str, ...] = ()
