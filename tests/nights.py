@@ -55,7 +55,7 @@ def write_profile(folder: Path, name: str, **settings: Any) -> None:
         "headline_scheme": "account_value",
         "channels": {"file": {"url": "jsonl://localhost{workspace}/reports/alerts.jsonl"}},
     } | settings
-    (folder / f"{name}.yml").write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
+    (folder / f"{name}.yml").write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False), encoding="utf-8")
 
 
 class ErpDatabase:
