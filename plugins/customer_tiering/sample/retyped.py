@@ -62,7 +62,7 @@ def retyped_accounts(scope: Scope, customers: Customers, batch: Batch) -> None:
             stamp = stamps[p]
             rows.append((
                 account, name, "", tax_id, industry[p], size[p], 60, texts.provinces[p], manager[p], phone, mail,
-                stamp, stamp, "0",
+                stamp, stamp, "0", "",
             ))  # fmt: skip
             days.append(int(day[p]))
             company = f"T{2 * number:07d}" if kind is dirt.RETYPED_CUSTOMER else f"U{number:07d}"
