@@ -142,7 +142,7 @@ class Run:
     process: BaseProcess
     log: Path
 
-    def join(self, seconds: float = 120) -> Run:
+    def join(self, seconds: float = 400) -> Run:
         """Wait for the end of the process."""
         ended = bool(wait([self.process.sentinel], seconds))
         if not ended:
