@@ -34,6 +34,7 @@ PROFILE = "sample"  # a profile without seeds of its own: the default rules
 # Whatever lies between the indicators and the computed tiers, whichever models that is.
 SCORING_MODELS = ["--select", "int_as_of_dates", "fct_customer_indicators+,+int_computed_tiers"]
 GIVEN_MODELS = ["--exclude", "fct_customer_indicators", "int_customers"]
+NOT_BY_HAND = ("rfm_clusters", "stability", "prospect")
 MIB = 2**20
 
 T = TypeVar("T")
@@ -54,7 +55,7 @@ class Cost:
 
 
 def prepare(customers: int) -> int:
-    """Land the default rules and write the indicators of ``customers`` customers; returns the number of schemes."""
+    """Land the default rules and write the indicators of ``customers`` customers; returns the schemes that are scored."""
     from customer_tiering.warehouse.connection import open_warehouse
     from customer_tiering.warehouse.nights import PlannedNight, land_as_of_dates, make_build_inputs
     from customer_tiering.warehouse.rules import land_rules, load_rules
@@ -66,6 +67,9 @@ def prepare(customers: int) -> int:
     with open_warehouse(profile.workspace) as connection:
         _use_settings_of_the_project(connection)
         version = land_rules(connection, rules, AS_OF)
+        # Clusters are no query; the two youngest schemes add no kind. Every buyer is scored, so that sizes are equal.
+        connection.executemany("delete from rules.schemes where scheme = ?", [[name] for name in NOT_BY_HAND])
+        connection.execute("update rules.schemes set population = 'buyers' where population = 'businesses'")
         make_build_inputs(connection)
         land_as_of_dates(connection, [PlannedNight(AS_OF, version, "run")])
         connection.execute("create schema marts; create schema intermediate; create schema benchmark")
@@ -77,10 +81,10 @@ def prepare(customers: int) -> int:
         )
         connection.execute(
             "create table intermediate.int_customers as select customer_id, "
-            "case when interaction_rate is null then 'company' else 'consumer' end as customer_kind "
+            "case when interaction_rate is null then 'business' else 'consumer' end as customer_kind "
             "from marts.fct_customer_indicators"
         )
-    return len(rules.schemes())
+    return len(rules.schemes()) - len(NOT_BY_HAND)
 
 
 def score_with_engine() -> Cost:
