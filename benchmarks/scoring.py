@@ -55,7 +55,7 @@ class Cost:
 
 
 def prepare(customers: int) -> int:
-    """Land the default rules and write the indicators of ``customers`` customers; returns the schemes that are scored."""
+    """Land the default rules, write the indicators of ``customers`` customers; returns the number of schemes scored."""
     from customer_tiering.warehouse.connection import open_warehouse
     from customer_tiering.warehouse.nights import PlannedNight, land_as_of_dates, make_build_inputs
     from customer_tiering.warehouse.rules import land_rules, load_rules
