@@ -864,7 +864,7 @@ MISTAKES: dict[str, tuple[str, str, str, str]] = {
         "settings", "churn_medium_probability,0.4", "churn_medium_probability,0.8",
         "churn_high_probability 0.7 is not above churn_medium_probability 0.8",
     ),
-    "unknown churn label": ("settings", "churn_label,no_order", "churn_label,sad", "churn_label is 'sad'; choose one of"),
+    "unknown churn label": ("settings", "churn_label,no_order", "churn_label,sad", "churn_label is 'sad'; choose"),
     "churn feature without a label": (
         "churn_features", "recency_days,log,recency_days,特征\n", "",
         "churn_features.csv: feature 'recency_days' has no label",

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from customer_tiering import __version__
+from customer_tiering.cli.churn import app as churn_app
 from customer_tiering.errors import TieringError
 
 app = typer.Typer(
@@ -20,6 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.add_typer(churn_app, name="churn")
 console = Console(width=None if sys.stdout.isatty() else 110)
 errors = Console(stderr=True)
 

@@ -142,6 +142,7 @@ def gate(night: Night, source_name: str) -> dict[str, Any]:
 
 def build(night: Night) -> dict[str, Any]:
     """Build and test the models on top of what the last accepted night decided."""
+    from customer_tiering.churn.store import land_churn_model
     from customer_tiering.quality.gate import ensure_tables
     from customer_tiering.sources import get_source
     from customer_tiering.warehouse.compute import compute_nights
@@ -163,6 +164,7 @@ def build(night: Night) -> dict[str, Any]:
             make_build_inputs(connection)
             land_overrides(connection, overrides)
             accepted = land_accepted_state(connection, night.workspace, night.as_of)
+            land_churn_model(connection, night.workspace, night.as_of)
         nights = plan_nights(accepted, night.as_of, version, profile.catch_up_nights)
         result = compute_nights(profile, nights, night.folder, baseline=accepted)
         with open_warehouse(night.workspace) as connection:

@@ -284,7 +284,7 @@ _NUMERIC_SETTINGS = (
     "high_potential_score",
     "expected_years",
 )
-# Settings of the marts for follow-up and of churn: smallest and greatest value, and whether only whole numbers make sense.
+# Settings of follow-up and churn marts: smallest and greatest value, and whether only whole numbers make sense.
 _LIMITED_SETTINGS: dict[str, tuple[str, str, bool]] = {
     "rfm_risk_recency_days": ("0", "36500", False),
     "rfm_risk_frequency": ("0", "1000000", False),
