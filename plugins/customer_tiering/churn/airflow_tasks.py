@@ -1,4 +1,4 @@
-"""Between Airflow and the steps of a training: too little data skips, a busy warehouse is retried, all else is final."""
+"""Between Airflow and the steps of a training: too little data skips, a busy warehouse is retried, the rest fails."""
 
 from __future__ import annotations
 

@@ -21,6 +21,7 @@ from customer_tiering.churn.logistic import LogisticModel, Weight, sigmoid
 from customer_tiering.churn.table import Feature, Floats, TrainingTable
 
 _FOLDS = 5
+_AS_GOOD = 1.005
 _PENALTIES = (0.001, 0.01, 0.1, 1.0)
 _OUTER = (0.005, 0.995)  # quantiles of the training that values are held between
 _KNOWN_SHARE = 0.05
@@ -73,8 +74,10 @@ class Fitted:
 def fit_logistic(table: TrainingTable) -> Fitted:
     """Logistic regression; the penalty and the calibration come from folds that split customers, not rows."""
     columns = _usable(table)
-    best = min(_PENALTIES, key=lambda penalty: _fold_loss(table, columns, penalty))
-    return _fit(table, columns, LogisticRegression(C=best, max_iter=2000))
+    losses = {penalty: _fold_loss(table, columns, penalty) for penalty in _PENALTIES}
+    # Of models that are as good the one with the smallest weights: its reasons are the steadiest.
+    chosen = min(penalty for penalty, loss in losses.items() if loss <= min(losses.values()) * _AS_GOOD)
+    return _fit(table, columns, LogisticRegression(C=chosen, max_iter=2000))
 
 
 def fit_tree(table: TrainingTable) -> Fitted:
@@ -117,12 +120,12 @@ def as_numbers(fitted: Fitted, horizon_days: int, trained_until: date) -> Logist
 
 
 def tree_as_text(fitted: Fitted) -> str:
-    """The tree's rules; log features show their logarithm."""
+    """The tree's rules; weights are [stayed, churned] of the training rows, log features show their logarithm."""
     names = [
         f"ln(1+{feature.name})" if feature.transform == "log" else feature.name
         for feature in (fitted.features[column] for column in fitted.columns)
     ]
-    return str(export_text(fitted.pipeline.steps[-1][1], feature_names=names, decimals=3))
+    return str(export_text(fitted.pipeline.steps[-1][1], feature_names=names, decimals=3, show_weights=True))
 
 
 def _usable(table: TrainingTable) -> NDArray[np.int64]:
