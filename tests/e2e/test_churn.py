@@ -56,7 +56,7 @@ OPPORTUNITIES = {
 
 
 def add_orders(erp: ErpDatabase) -> None:
-    """Customers order by their own rhythm; some stop at a day of their own. Two have their last order 10 and 11 days ago."""
+    """Customers order by their own rhythm; some stop for good. Two ordered 10 and 11 days ago for the last time."""
     draws = np.random.default_rng(11)
     orders: list[tuple[str, str, date]] = []
     for number in range(CUSTOMERS):

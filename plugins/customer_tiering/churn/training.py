@@ -57,7 +57,7 @@ def train(
     fitted, tree = fit_logistic(trained), fit_tree(trained)
     model = as_numbers(fitted, limits.horizon_days, trained.days()[-1])
     results = {
-        "logistic regression": measure(judged.churned, fitted.probabilities(judged.values)),
+        "logistic regression": measure(judged.churned, model.probabilities(judged)),
         "decision tree": measure(judged.churned, tree.probabilities(judged.values)),
     }
     rules = BASELINES if baselines is None else baselines
