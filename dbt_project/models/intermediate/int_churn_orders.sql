@@ -1,6 +1,6 @@
--- Churn features from orders: recency, frequency and spend with their trends, and the gap since the last order against
--- the customer's own rhythm. Only days up to the as-of date count. A window of n days ends with the as-of date; a trend
--- compares it with the n days before it, and is unknown when the data begins later than those.
+-- Churn features from orders: recency, frequency and spend with their trends, and the gap since the last order
+-- against the customer's own rhythm. Only days up to the as-of date count. A window of n days ends with the as-of
+-- date; a trend compares it with the n days before it, and is unknown when the data begins later than those.
 {%- set windows = [30, 90, 180, 365] %}
 with days as (
 
@@ -59,22 +59,22 @@ summed as (
     select
         customer_id,
         as_of_date,
-        max(data_age_days) as data_age_days,
         min(case when order_count > 0 then age_days end) as recency_days,
         max(case when order_count > 0 then ordered_on end) as last_order_on,
         sum(case when order_count > 0 then 1 else 0 end) as order_days,
         count(gap_days) as gaps,
         sum(gap_days) as gap_sum,
         sum(gap_days * gap_days) as gap_square_sum,
-        max(gap_days) as longest_gap_days
-        {%- for days in windows %},
+        max(gap_days) as longest_gap_days,
+        {%- for days in windows %}
         sum(case when {{ in_window('age_days', 0, days) }} then order_count else 0 end) as orders_{{ days }}d,
         sum(case when {{ in_window('age_days', days, 2 * days) }} then order_count else 0 end)
             as orders_before_{{ days }}d,
         sum(case when {{ in_window('age_days', 0, days) }} then net_amount else 0 end) as spend_{{ days }}d,
         sum(case when {{ in_window('age_days', days, 2 * days) }} then net_amount else 0 end)
-            as spend_before_{{ days }}d
+            as spend_before_{{ days }}d,
         {%- endfor %}
+        max(data_age_days) as data_age_days
     from aged
     group by customer_id, as_of_date
 

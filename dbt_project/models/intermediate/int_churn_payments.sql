@@ -1,5 +1,6 @@
--- Churn features from invoices due by the as-of date: paid on time, days overdue, and whether they pay later than before.
--- A payment after the as-of date is not known yet: the invoice counts as unpaid, overdue up to the as-of date.
+-- Churn features from invoices due by the as-of date: paid on time, days overdue, and whether they pay later than
+-- before. A payment after the as-of date is not known yet: the invoice counts as unpaid, overdue up to the as-of
+-- date.
 with payments as (
 
     select * from {{ ref('int_payments') }}

@@ -1,5 +1,5 @@
--- Churn features from order lines: how many categories and products a customer buys, and whether they get fewer. Only
--- lines of confirmed sales up to the as-of date count.
+-- Churn features from order lines: how many categories and products a customer buys, and whether they get fewer.
+-- Only lines of confirmed sales up to the as-of date count.
 with lines as (
 
     select * from {{ ref('int_order_lines') }}

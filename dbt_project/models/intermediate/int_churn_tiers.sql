@@ -1,5 +1,5 @@
--- Churn features from tier history: moves of the nights before the as-of date. The night's own moves are not known before
--- it is computed, so they never count.
+-- Churn features from tier history: moves of the nights before the as-of date. The night's own moves are not known
+-- before it is computed, so they never count.
 with customers as (
 
     select * from {{ ref('int_customer_as_of') }}

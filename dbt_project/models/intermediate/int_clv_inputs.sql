@@ -1,5 +1,5 @@
--- What the lifetime-value models read per customer and as-of date: days with an order after the first one, weeks to the
--- last of them and to the as-of date, and the mean net spend of a day with an order.
+-- What the lifetime-value models read per customer and as-of date: days with an order after the first one, weeks to
+-- the last of them and to the as-of date, and the mean net spend of a day with an order.
 with days as (
 
     select * from {{ ref('int_customer_days') }}

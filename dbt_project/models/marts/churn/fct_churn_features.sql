@@ -1,6 +1,6 @@
--- Churn features: one row per customer and as-of date D, from facts known strictly before the cutoff, the first moment after
--- D. What happened later, an answer or a payment that came later, and the night's own tier moves never count. A value
--- that cannot be known is null, never 0. Corrections are seen as they are known today.
+-- Churn features: one row per customer and as-of date D, from facts known strictly before the cutoff, the first
+-- moment after D. What happened later, an answer or a payment that came later, and the night's own tier moves never
+-- count. A value that cannot be known is null, never 0. Corrections are seen as they are known today.
 with customers as (
 
     select * from {{ ref('int_customer_as_of') }}
@@ -56,7 +56,8 @@ select
     coalesce(orders.recency_days < settings.churn_active_days, false) as is_active_buyer,
     orders.recency_days,
     cast(
-        {{ days_between('coalesce(customers.first_order_on, customers.registered_on)', 'customers.as_of_date') }} as integer
+        {{ days_between('coalesce(customers.first_order_on, customers.registered_on)', 'customers.as_of_date') }}
+        as integer
     ) as tenure_days,
     case when customers.has_order_source then cast(coalesce(orders.order_days, 0) as integer) end as order_days,
     case when customers.has_order_source then cast(coalesce(orders.orders_30d, 0) as integer) end as orders_30d,
@@ -80,7 +81,8 @@ select
     orders.longest_gap_days,
     orders.rhythm_ratio,
     orders.rhythm_excess,
-    case when customers.has_order_source then cast(coalesce(products.categories_365d, 0) as integer) end as categories_365d,
+    case when customers.has_order_source then cast(coalesce(products.categories_365d, 0) as integer) end
+        as categories_365d,
     case when customers.has_order_source then cast(coalesce(products.products_365d, 0) as integer) end as products_365d,
     products.products_trend_180d,
     service.tickets_90d,

@@ -1,5 +1,5 @@
--- Why a customer's churn probability is higher than that of the average customer of the training: the features that add
--- most to its log-odds, at most setting churn_reasons of them.
+-- Why a customer's churn probability is higher than that of the average customer of the training: the features that
+-- add most to its log-odds, at most setting churn_reasons of them.
 with contributions as (
 
     select * from {{ ref('int_churn_contributions') }}

@@ -1,5 +1,5 @@
--- The churn-risk list: customers of high or medium risk by the model, or with a rule signal, with the spend at stake, the
--- account manager and what to do. Without a promoted model the signals alone decide who is on it.
+-- The churn-risk list: customers of high or medium risk by the model, or with a rule signal, with the spend at
+-- stake, the account manager and what to do. Without a promoted model the signals alone decide who is on it.
 {%- set advice = {
     'rescue': (
         'call within a week, with the account manager and an offer that answers the reasons',
@@ -95,7 +95,10 @@ select
     listed.signals_zh,
     listed.last_order_on,
     listed.spend_365d,
-    cast(round(listed.probability * greatest(listed.spend_365d, 0), 2) as decimal(18, 2)) as spend_at_risk,
+    cast(
+        round(cast(listed.probability as double) * cast(greatest(listed.spend_365d, 0) as double), 2)
+        as decimal(18, 2)
+    ) as spend_at_risk,
     case listed.advice
         {%- for code, (text_en, text_zh) in advice.items() %}
         when '{{ code }}' then '{{ text_en }}'

@@ -1,6 +1,6 @@
 -- Churn probability of every customer that is not lost already, by the promoted logistic model and its calibration:
--- 1 / (1 + exp(-(slope x (intercept + sum of contributions) + offset))). Classes by settings; without a promoted model
--- there are no rows and the rule signals stand alone.
+-- 1 / (1 + exp(-(slope x (intercept + sum of contributions) + offset))). Classes by settings; without a promoted
+-- model there are no rows and the rule signals stand alone.
 {%- set classes = {'high': ('high risk', '高风险'), 'medium': ('medium risk', '中风险'), 'low': ('low risk', '低风险')} %}
 with contributions as (
 

@@ -1,5 +1,6 @@
--- Rule signals of churn that need no model: fewer logins, months without an order, more complaints, an order slump. Each
--- with what was compared and over which days; thresholds are settings. Only customers that are not lost already.
+-- Rule signals of churn that need no model: fewer logins, months without an order, more complaints, an order slump.
+-- Each with what was compared and over which days; thresholds are settings. Only customers that are not lost
+-- already.
 {%- set signals = {
     'login_drop': ('logins fell', '登录频率下降'),
     'no_orders': ('no order for months', '连续多月无订单'),

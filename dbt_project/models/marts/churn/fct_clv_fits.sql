@@ -7,12 +7,12 @@ with expectations as (
 
 select
     as_of_date,
-    max(fitted_customers) as fitted_customers,
     {%- for name in [
         'bgnbd_r', 'bgnbd_alpha', 'bgnbd_a', 'bgnbd_b', 'bgnbd_log_likelihood', 'gamma_p', 'gamma_q', 'gamma_v',
         'gamma_log_likelihood'
     ] %}
-    cast(round(max({{ name }}), 6) as decimal(24, 6)) as {{ name }}{{ "," if not loop.last }}
+    cast(round(max({{ name }}), 6) as decimal(24, 6)) as {{ name }},
     {%- endfor %}
+    max(fitted_customers) as fitted_customers
 from expectations
 group by as_of_date

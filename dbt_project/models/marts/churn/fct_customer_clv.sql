@@ -1,5 +1,6 @@
--- Customer lifetime value of buyers, by two ways side by side: the simple formula (average purchase x purchases per year x
--- expected years) and, where there are enough repeat buyers, the expectation of BG/NBD and Gamma-Gamma for the horizon.
+-- Customer lifetime value of buyers, by two ways side by side: the simple formula (average purchase x purchases per
+-- year x expected years) and, where there are enough repeat buyers, the expectation of BG/NBD and Gamma-Gamma for
+-- the horizon.
 with inputs as (
 
     select * from {{ ref('int_clv_inputs') }}

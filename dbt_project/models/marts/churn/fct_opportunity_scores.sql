@@ -1,6 +1,6 @@
--- Opportunities that are open on the as-of date, scored by company size, industry fit, budget and contact to the decision
--- maker. A missing input is left out and the known points count for all (coverage says how much was known); too little
--- known is pending. The bands and the priorities are seeds.
+-- Opportunities that are open on the as-of date, scored by company size, industry fit, budget and contact to the
+-- decision maker. A missing input is left out and the known points count for all (coverage says how much was
+-- known); too little known is pending. The bands and the priorities are seeds.
 with opportunities as (
 
     select * from {{ ref('int_opportunities') }}
