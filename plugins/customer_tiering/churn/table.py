@@ -74,17 +74,20 @@ def split_by_time(
 ) -> tuple[TrainingTable, TrainingTable]:
     """Earlier cutoffs to train on, the latest window to judge on; no label of the former reaches into the latter.
 
-    The latest window is that of the cutoffs within one horizon of the last one; with ``train_until`` all that begin
-    after the labels of that cutoff end. Raises ``TrainingRefused`` when nothing is left to train on.
+    The latest window holds the cutoffs within one horizon of the last one, fewer where less than twice as many would
+    be left to train on; with ``train_until`` all that begin after the labels of that cutoff end. Raises
+    ``TrainingRefused`` when nothing is left to train on.
     """
     days = table.days()
     horizon = timedelta(days=horizon_days)
+    trained: list[date] = []
+    judged: list[date] = []
     if train_until is None:
-        judged = [day for day in days if days and day > days[-1] - horizon]
-        trained = [day for day in days if judged and day + horizon <= judged[0]]
-        if not trained and len(days) > 1:  # a short history: judge on the last cutoff alone
-            judged = days[-1:]
+        for most in range(sum(day > days[-1] - horizon for day in days), 0, -1):
+            judged = days[-most:]
             trained = [day for day in days if day + horizon <= judged[0]]
+            if len(trained) >= 2 * most:
+                break
     else:
         trained = [day for day in days if day <= train_until]
         judged = [day for day in days if trained and day >= trained[-1] + horizon]

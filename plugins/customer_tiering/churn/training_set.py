@@ -34,12 +34,12 @@ _MODELS = (
 )
 
 
-def past_cutoffs(first_day: date, night: date, horizon: int, step: int, most: int) -> list[date]:
-    """Cutoffs whose outcome is known on ``night``, ascending: the last a horizon before it, the others a step apart.
+def past_cutoffs(first_day: date, last_day: date, horizon: int, step: int, most: int) -> list[date]:
+    """Cutoffs whose outcome is known on ``last_day``, ascending: the last a horizon before it, the others a step apart.
 
     The first lies at least a step after the data begins.
     """
-    newest = night - timedelta(days=horizon)
+    newest = last_day - timedelta(days=horizon)
     days = [newest - timedelta(days=number * step) for number in range(most)]
     return sorted(day for day in days if day >= first_day + timedelta(days=step))
 
@@ -70,14 +70,16 @@ def build_training_set(
             connection.execute(warehouse_schema())
             settings = _settings(connection, manifest.rules_version)
             row = connection.execute(
-                "select min(ordered_on) from intermediate.int_customer_days where order_count > 0"
+                "select min(ordered_on), max(ordered_on) from intermediate.int_customer_days "
+                "where order_count > 0 and ordered_on <= ?",
+                [manifest.night],
             ).fetchone()
-            begins = row[0] if row else None
+            begins, ends = row or (None, None)
             horizon = int(settings["churn_horizon_days"])
             days = cutoffs or (
                 past_cutoffs(
                     begins,
-                    manifest.night,
+                    ends,  # not the night: where orders stop coming in, everybody would seem to churn
                     horizon,
                     int(settings["churn_cutoff_days"]),
                     int(settings["churn_cutoffs"]),
@@ -87,8 +89,8 @@ def build_training_set(
             )
             if not days:
                 raise TrainingRefused(
-                    f"too little history for a churn model: the data begins on {begins}, the outcome of a cutoff takes "
-                    f"{horizon} days, and the published night is {manifest.night}",
+                    f"too little history for a churn model: orders are known from {begins} to {ends}, and the "
+                    f"outcome of a cutoff takes {horizon} days",
                     "the rule signals (fct_churn_signals) stand alone; train again when more history has passed",
                 )
             land_as_of_dates(connection, [PlannedNight(day, manifest.rules_version, "replayed") for day in days])
