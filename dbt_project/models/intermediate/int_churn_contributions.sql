@@ -40,13 +40,11 @@ select
             parameters.{{ name }}__coefficient * (
                 least(
                     greatest(
-                        coalesce(
-                            case
-                                when parameters.{{ name }}__is_log = 1 then ln(1 + greatest({{ value }}, 0))
-                                else {{ value }}
-                            end,
-                            parameters.{{ name }}__imputation
-                        ),
+                        case
+                            when features.{{ name }} is null then parameters.{{ name }}__imputation
+                            when parameters.{{ name }}__is_log = 1 then ln(1 + greatest({{ value }}, 0))
+                            else {{ value }}
+                        end,
                         parameters.{{ name }}__lower_bound
                     ),
                     parameters.{{ name }}__upper_bound

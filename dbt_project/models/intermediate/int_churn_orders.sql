@@ -126,8 +126,10 @@ select
     rhythm.gap_deviation_days,
     cast(summed.longest_gap_days as integer) as longest_gap_days,
     {{ ratio('summed.recency_days', 'rhythm.average_gap_days') }} as rhythm_ratio,
-    {{ ratio('summed.recency_days - rhythm.average_gap_days', 'greatest(rhythm.gap_deviation_days, 1)') }}
-        as rhythm_excess
+    case
+        when rhythm.gap_deviation_days is not null
+            then {{ ratio('summed.recency_days - rhythm.average_gap_days', 'greatest(rhythm.gap_deviation_days, 1)') }}
+    end as rhythm_excess
 from summed
 inner join rhythm
     on
