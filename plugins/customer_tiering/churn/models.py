@@ -28,7 +28,7 @@ _KNOWN_SHARE = 0.05
 _ALMOST = 1e-6
 
 
-class Prepared(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class Prepared(TransformerMixin, BaseEstimator):
     """Logarithms where asked, the mean where a value is missing, and bounds from the training's quantiles."""
 
     def __init__(self, is_log: Sequence[bool]) -> None:

@@ -57,7 +57,7 @@ def read_table(path: Path, features: Sequence[Feature]) -> TrainingTable:
         columns = connection.execute(
             f"select customer_id, as_of_date, churned, {names} from read_parquet({literal(str(path))}) order by 2, 1"
         ).fetchnumpy()
-    values = np.column_stack(
+    values: Floats = np.column_stack(
         [np.ma.filled(np.ma.asarray(columns[feature.name], dtype=float), np.nan) for feature in features]
     )
     return TrainingTable(
