@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jinja2
+import yaml
 
 from customer_tiering.workspace import PROJECT_ROOT
 
@@ -32,6 +33,11 @@ class _Package:
         return self._macros[name]
 
 
+def _variables() -> dict[str, Any]:
+    variables: dict[str, Any] = yaml.safe_load((_PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
+    return variables
+
+
 def render_model(name: str, tables: Mapping[str, str]) -> str:
     """The SQL of a model; ``tables`` says what stands for each ``ref`` (its name) and ``source`` (``source.table``)."""
     (path,) = (_PROJECT / "models").rglob(f"{name}.sql")
@@ -42,6 +48,7 @@ def render_model(name: str, tables: Mapping[str, str]) -> str:
     environment.globals |= {
         "adapter": _Adapter(macros),
         "customer_tiering": _Package(macros),
+        "var": _variables().__getitem__,
         "ref": lambda model: tables[model],
         "source": lambda source, table: tables[f"{source}.{table}"],
     }

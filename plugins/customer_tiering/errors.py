@@ -49,3 +49,7 @@ class BuildFailed(TieringError):
 
 class PublishError(TieringError):
     """The snapshot could not be published or read."""
+
+
+class TrainingRefused(TieringError):
+    """There is too little data for a churn model worth the name; the rule signals stand alone."""

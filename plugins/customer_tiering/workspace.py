@@ -70,6 +70,11 @@ class Workspace:
         return self.root / "decisions"
 
     @property
+    def models(self) -> Path:
+        """Churn models: one folder per training with its card, and the promoted one."""
+        return self.root / "models"
+
+    @property
     def reports(self) -> Path:
         """One folder per run: summary, step times, logs, Data Docs."""
         return self.root / "reports"

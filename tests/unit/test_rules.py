@@ -33,6 +33,7 @@ from customer_tiering.warehouse.rules import (
     Rules,
     archive_rules,
     check_bands,
+    churn_feature_names,
     ensure_rules,
     indicator_names,
     land_rules,
@@ -77,6 +78,26 @@ driver_min_cases,5,tickets
 identity_match_weight,12,matched
 identity_review_weight,2,looked at
 identity_key_limit,10,limit
+churn_label,no_order,label
+churn_horizon_days,90,days
+churn_label_drop,0.5,share
+churn_active_days,365,days
+churn_high_probability,0.7,class
+churn_medium_probability,0.4,class
+churn_reasons,3,list
+churn_cutoffs,12,cutoffs
+churn_cutoff_days,30,days
+churn_min_customers,100,customers
+churn_min_events,30,customers
+churn_login_drop,0.3,signal
+churn_login_min,3,logins
+churn_idle_months,2,months
+churn_complaint_increase,1,signal
+churn_order_slump,0.5,signal
+churn_order_min,2,orders
+clv_horizon_days,365,days
+clv_min_customers,50,customers
+opportunity_min_coverage,0.5,share
 """,
     "schemes": """\
 scheme,kind,population,label_en,label_zh,description
@@ -201,6 +222,22 @@ company_size,large,,,false,false,1
 company_size,micro,,,false,false,-1
 industry_growth,,0.10,,true,false,1
 industry_growth,,,0.10,false,false,-0.5
+""",
+    "churn_features": "feature,transform,label_en,label_zh\n"
+    + "".join(f"{name},log,{name},特征\n" for name in churn_feature_names()),
+    "opportunity_bands": """\
+component,level,lower_bound,upper_bound,lower_included,upper_included,points
+company_size,large,,,false,false,20
+decision_maker,yes,,,false,false,25
+industry_fit,,50,,true,false,25
+industry_fit,,,50,false,false,0
+budget,,1000,,true,false,30
+budget,,,1000,false,false,10
+""",
+    "opportunity_priorities": """\
+priority,priority_rank,lower_bound,upper_bound,lower_included,upper_included,label_en,label_zh,advice_en,advice_zh
+first,1,80,,true,false,First,优先,call,致电
+later,2,,80,false,false,Later,观察,wait,等待
 """,
     "industry_mapping": """\
 source_value,industry_l1,industry_l2,industry_l1_en,industry_l2_en
@@ -910,6 +947,42 @@ MISTAKES: dict[str, tuple[str, str, str, str]] = {
         "indicators", "active_days_90d,active_days_90d,", "charm,active_days_90d,",
         "indicators.csv:2: no model computes indicator 'charm'",
     ),
+    "medium churn risk above high": (
+        "settings", "churn_medium_probability,0.4", "churn_medium_probability,0.8",
+        "churn_high_probability 0.7 is not above churn_medium_probability 0.8",
+    ),
+    "unknown churn label": ("settings", "churn_label,no_order", "churn_label,sad", "churn_label is 'sad'; choose"),
+    "churn feature without a label": (
+        "churn_features", "recency_days,log,recency_days,特征\n", "",
+        "churn_features.csv: feature 'recency_days' has no label",
+    ),
+    "churn feature that nothing computes": (
+        "churn_features", "recency_days,log,", "mood,log,", "churn_features.csv:2: no model computes feature 'mood'",
+    ),
+    "unknown transform": (
+        "churn_features", "recency_days,log,", "recency_days,square,", "transform 'square' is not one of none, log",
+    ),
+    "opportunity points do not sum to 100": (
+        "opportunity_bands", "decision_maker,yes,,,false,false,25", "decision_maker,yes,,,false,false,24",
+        "opportunity_bands.csv:2: the most points of the components sum to 99, not to 100",
+    ),
+    "opportunity component without points": (
+        "opportunity_bands", "decision_maker,yes,,,false,false,25\n", "",
+        "opportunity_bands.csv: component 'decision_maker' has no points",
+    ),
+    "gap in the bands of a budget": (
+        "opportunity_bands", "budget,,,1000,", "budget,,,900,", "bands of opportunity budget leave a gap",
+    ),
+    "opportunity name with bounds": (
+        "opportunity_bands", "company_size,large,,", "company_size,large,1,",
+        "opportunity_bands.csv:2: company_size is a name; give a level and leave the bounds empty",
+    ),
+    "gap in the priorities": (
+        "opportunity_priorities", "later,2,,80,", "later,2,,70,", "bands of opportunity priorities leave a gap",
+    ),
+    "priority named pending": (
+        "opportunity_priorities", "later,2", "pending,2", "'pending' is reserved for opportunities",
+    ),
 }  # fmt: skip
 
 
@@ -1039,6 +1112,9 @@ def test_the_version_changes_with_the_content_of_each_seed(seed: str, seeds: Pat
         "rfm_adjustments": ("large,,,false,false,1", "large,,,false,false,2"),
         "industry_mapping": ("汽配", "汽车"),
         "exchange_rates": ("7.25", "7.26"),
+        "churn_features": ("recency_days,log,recency_days", "recency_days,none,recency_days"),
+        "opportunity_bands": ("50,false,false,0", "50,false,false,1"),
+        "opportunity_priorities": ("等待", "观望"),
     }[seed]
     change(seeds, seed, before, after)
     assert load(seeds).version != version

@@ -143,6 +143,7 @@ def gate(night: Night, source_name: str) -> dict[str, Any]:
 
 def build(night: Night) -> dict[str, Any]:
     """Build and test the models on top of what the last accepted night decided."""
+    from customer_tiering.churn.store import land_churn_model
     from customer_tiering.identity.night import decide_identities
     from customer_tiering.quality.gate import ensure_tables
     from customer_tiering.sources import get_source
@@ -166,6 +167,7 @@ def build(night: Night) -> dict[str, Any]:
             land_as_of_dates(connection, [PlannedNight(night.as_of, version, "run")])  # identity's settings
             land_overrides(connection, overrides)
             accepted = land_accepted_state(connection, night.workspace, night.as_of)
+            land_churn_model(connection, night.workspace, night.as_of)
         identities = decide_identities(profile, night.as_of, night.folder)
         nights = plan_nights(accepted, night.as_of, version, profile.catch_up_nights)
         result = compute_nights(profile, nights, night.folder, baseline=accepted)

@@ -228,6 +228,39 @@ SEEDS: dict[str, SeedSpec] = {
     "exchange_rates": SeedSpec(
         {"currency": _TEXT, "valid_from": _DAY, "rate": _RATE}, ("currency", "valid_from"), ("currency",)
     ),
+    "churn_features": SeedSpec(
+        {"feature": _TEXT, "transform": _TEXT, "label_en": _TEXT, "label_zh": _TEXT}, ("feature",), ("feature",)
+    ),
+    "opportunity_bands": SeedSpec(
+        {
+            "component": _TEXT,
+            "level": _OPTIONAL_TEXT,
+            "lower_bound": _BOUND,
+            "upper_bound": _BOUND,
+            "lower_included": _FLAG,
+            "upper_included": _FLAG,
+            "points": _SCORE,
+        },
+        ("component", "level", "lower_bound", "upper_bound"),
+        ("component",),
+    ),
+    # An override replaces all priorities: their bands cover the axis together.
+    "opportunity_priorities": SeedSpec(
+        {
+            "priority": _TEXT,
+            "priority_rank": _INTEGER,
+            "lower_bound": _BOUND,
+            "upper_bound": _BOUND,
+            "lower_included": _FLAG,
+            "upper_included": _FLAG,
+            "label_en": _TEXT,
+            "label_zh": _TEXT,
+            "advice_en": _TEXT,
+            "advice_zh": _TEXT,
+        },
+        ("priority",),
+        (),
+    ),
     "industry_mapping": SeedSpec(
         {
             "source_value": _TEXT,
@@ -247,6 +280,7 @@ _SETTING_VALUES = {
     "spend_basis": ("net", "gross"),
     "uncovered_window": ("pending", "impute", "observed"),
     "rfm_cuts": ("fixed", "median", "mean"),
+    "churn_label": ("no_order", "spend_drop"),
 }
 _NUMERIC_SETTINGS = (
     "fiscal_year_start_month",
@@ -259,7 +293,7 @@ _NUMERIC_SETTINGS = (
     "identity_review_weight",
     "identity_key_limit",
 )
-# Settings of the marts for follow-up: smallest and greatest value, and whether only whole numbers make sense.
+# Settings of follow-up and churn marts: smallest and greatest value, and whether only whole numbers make sense.
 _LIMITED_SETTINGS: dict[str, tuple[str, str, bool]] = {
     "rfm_risk_recency_days": ("0", "36500", False),
     "rfm_risk_frequency": ("0", "1000000", False),
@@ -278,7 +312,28 @@ _LIMITED_SETTINGS: dict[str, tuple[str, str, bool]] = {
     "low_csat": ("0", "1", False),
     "driver_excess": ("0", "100", False),
     "driver_min_cases": ("1", "1000000", True),
+    "churn_horizon_days": ("1", "730", True),
+    "churn_label_drop": ("0", "1", False),
+    "churn_active_days": ("1", "36500", True),
+    "churn_high_probability": ("0", "1", False),
+    "churn_medium_probability": ("0", "1", False),
+    "churn_reasons": ("1", "20", True),
+    "churn_cutoffs": ("3", "120", True),
+    "churn_cutoff_days": ("1", "366", True),
+    "churn_min_customers": ("20", "1000000", True),
+    "churn_min_events": ("5", "1000000", True),
+    "churn_login_drop": ("0", "1", False),
+    "churn_login_min": ("1", "1000000", True),
+    "churn_idle_months": ("1", "120", True),
+    "churn_complaint_increase": ("1", "1000000", True),
+    "churn_order_slump": ("0", "1", False),
+    "churn_order_min": ("1", "1000000", True),
+    "clv_horizon_days": ("1", "3660", True),
+    "clv_min_customers": ("10", "1000000", True),
+    "opportunity_min_coverage": ("0", "1", False),
 }
+# What an opportunity is scored by; names have levels, the others bands.
+_OPPORTUNITY_NAMES, _OPPORTUNITY_NUMBERS = ("company_size", "decision_maker"), ("industry_fit", "budget")
 _COMPARISONS = ("=", "<>", ">=", ">", "<=", "<")
 _NAME_COMPARISONS = ("=", "<>", "in")  # of indicators whose values are names; `in` takes names separated by |
 # What a column of a seed may say.
@@ -290,6 +345,8 @@ _ALLOWED: dict[tuple[str, str], tuple[str, ...]] = {
     ("scheme_indicators", "missing"): ("pending", "renormalise", "impute"),
     ("stability", "review"): ("none", "nightly", "monthly", "quarterly", "half_yearly", "yearly"),
     ("rules", "operator"): (*_COMPARISONS, "in", "missing", "always"),
+    ("churn_features", "transform"): ("none", "log"),
+    ("opportunity_bands", "component"): (*_OPPORTUNITY_NAMES, *_OPPORTUNITY_NUMBERS),
 }
 
 
@@ -347,6 +404,11 @@ def indicator_names() -> set[str]:
 def level_indicator_names() -> set[str]:
     """Indicators whose values are names (emerging, regional leader), scored by ``level_scores``."""
     return set(_project_variables()["level_indicators"])
+
+
+def churn_feature_names() -> list[str]:
+    """Columns of ``fct_churn_features`` that a churn model may use, in the order in which the models list them."""
+    return _project_variables()["churn_features"]
 
 
 def _project_variables() -> dict[str, list[str]]:
@@ -501,6 +563,8 @@ def _check(merged: dict[str, list[Row]], headline: str) -> list[str]:
     problems += _check_completeness(merged, schemes)
     problems += _check_stability(merged, schemes)
     problems += _check_adjustments(merged["rfm_adjustments"])
+    problems += _check_churn_features(merged["churn_features"])
+    problems += _check_opportunities(merged["opportunity_bands"], merged["opportunity_priorities"])
     for seed, group in (("score_bands", ("scheme", "indicator")), ("tier_bands", ("scheme", "dimension"))):
         grouped: dict[tuple[str, ...], list[Row]] = defaultdict(list)
         for row in merged[seed]:
@@ -574,10 +638,14 @@ def _check_settings(rows: list[Row]) -> list[str]:
             problems += _check_limits(row, *_LIMITED_SETTINGS[name])
         elif name not in _SETTING_VALUES and name not in _NUMERIC_SETTINGS:
             problems.append(f"{row.where()}: unknown setting {name!r}")
-    high, middle = given.get("rfm_high_score"), given.get("rfm_middle_score")
-    top, cut = (_decimal(row["value"]) if row else None for row in (high, middle))
-    if high and top is not None and cut is not None and top <= cut:
-        problems.append(f"{high.where()}: rfm_high_score {top} is not above rfm_middle_score {cut}")
+    for above, below in (
+        ("rfm_high_score", "rfm_middle_score"),
+        ("churn_high_probability", "churn_medium_probability"),
+    ):
+        high, middle = given.get(above), given.get(below)
+        top, cut = (_decimal(row["value"]) if row else None for row in (high, middle))
+        if high and top is not None and cut is not None and top <= cut:
+            problems.append(f"{high.where()}: {above} {top} is not above {below} {cut}")
     return problems + _check_identity(given)
 
 
@@ -635,6 +703,46 @@ def _check_identity(given: dict[str, Row]) -> list[str]:
         and not (limit["value"].isdigit() and int(limit["value"]) > 1)
     ):
         problems.append(f"{limit.where()}: identity_key_limit is {limit['value']}; a whole number from 2 is needed")
+    return problems
+
+
+def _check_churn_features(rows: list[Row]) -> list[str]:
+    """The seed names exactly the features that the models compute."""
+    computed, named = set(churn_feature_names()), {row["feature"] for row in rows}
+    return [f"churn_features.csv: feature {name!r} has no label" for name in sorted(computed - named)] + [
+        f"{row.where()}: no model computes feature {row['feature']!r}" for row in rows if row["feature"] not in computed
+    ]
+
+
+def _check_opportunities(bands: list[Row], priorities: list[Row]) -> list[str]:
+    """Every component is scored, the best of all is 100, and every score has one priority."""
+    problems = check_bands("opportunity priorities", priorities) if priorities else []
+    if not priorities:
+        problems.append("opportunity_priorities.csv: there is no priority")
+    problems += [
+        f"{row.where()}: {PENDING!r} is reserved for opportunities that cannot be scored yet"
+        for row in priorities
+        if row["priority"] == PENDING
+    ]
+    for name in (*_OPPORTUNITY_NAMES, *_OPPORTUNITY_NUMBERS):
+        rows = [row for row in bands if row["component"] == name]
+        if not rows:
+            problems.append(f"opportunity_bands.csv: component {name!r} has no points")
+        elif name in _OPPORTUNITY_NUMBERS:
+            problems += [f"{row.where()}: {name} is a number; leave level empty" for row in rows if row["level"]]
+            problems += check_bands(f"opportunity {name}", rows)
+        else:
+            problems += [
+                f"{row.where()}: {name} is a name; give a level and leave the bounds empty"
+                for row in rows
+                if not row["level"] or row["lower_bound"] or row["upper_bound"]
+            ]
+    problems += [f"{row.where()}: points cannot lie below 0" for row in bands if Decimal(row["points"]) < 0]
+    most = {row["component"]: Decimal(0) for row in bands}
+    for row in bands:
+        most[row["component"]] = max(most[row["component"]], Decimal(row["points"]))
+    if not problems and (total := sum(most.values())) != 100:
+        problems.append(f"{bands[0].where()}: the most points of the components sum to {total}, not to 100")
     return problems
 
 

@@ -72,3 +72,21 @@ create table if not exists meta.identity_review (
     reason varchar not null, agreed_keys varchar, match_weight decimal(9,2),
     primary key (left_record_id, right_record_id)
 );
+
+-- The promoted churn model, filled anew before every build; empty until one is promoted. probability =
+-- 1 / (1 + exp(-(slope * (intercept + sum(coefficient * (value - mean) / scale)) + calibration_offset))), where value is
+-- the transformed feature, its imputation where it is missing, held between the bounds.
+create table if not exists meta.churn_model (
+    model_version varchar not null, horizon_days integer not null, trained_until date not null,
+    intercept double not null, slope double not null, calibration_offset double not null
+);
+create table if not exists meta.churn_model_features (
+    model_version varchar not null, feature varchar primary key, transform varchar not null,
+    lower_bound double not null, upper_bound double not null, imputation double not null,
+    mean double not null, scale double not null, coefficient double not null
+);
+
+-- Risk classes of the last accepted night, to tell who is newly at risk.
+create table if not exists state.churn_risks (
+    customer_id varchar, as_of_date date, model_version varchar, risk_class varchar
+);
