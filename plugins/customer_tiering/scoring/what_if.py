@@ -30,6 +30,8 @@ from customer_tiering.warehouse.rules import (
 from customer_tiering.warehouse.state import land_published_state
 
 _WEIGHT_DIGITS = Decimal("0.000001")
+# What the rules decide of the marts that a comparison reads; no other mart is built.
+_COMPARED = [f"int_as_of_dates+,+{mart}" for mart in ("fct_customer_tiers", "dim_tiers", "dim_customers")]
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def what_if(profile: Profile, scheme: str | None, settings: Iterable[str], seeds
             version = land_rules(connection, rules, manifest.night)
             land_published_state(connection, workspace)
             land_as_of_dates(connection, [PlannedNight(manifest.night, version, "run")])
-        run_dbt(profile, ["run", "--select", "int_as_of_dates+"], Path(folder), warehouse=copy)
+        run_dbt(profile, ["run", "--select", *_COMPARED], Path(folder), warehouse=copy)
         with duckdb.connect(str(copy)) as connection:
             connection.execute(f"attach {literal(str(snapshot / DATABASE))} as published (read_only)")
             return WhatIf(scheme, manifest.as_of_date, _shifts(connection, scheme), _movers(connection, scheme))
