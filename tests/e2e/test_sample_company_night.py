@@ -62,8 +62,6 @@ def test_the_gate_finds_exactly_the_injected_dirt(company: tuple[Workspace, date
         scores = evaluate(connection, workspace.root / "source" / "truth.jsonl")
         kept_out_by = {row["rule"] for row in open_by_rule(connection)}
     assert len(scores) >= 24
-    for _score in scores:
-        pass
     assert [score for score in scores if score.injected < 5] == []
     assert [score for score in scores if min(score.recall, score.precision) < 0.99] == []
     assert kept_out_by == {score.rule for score in scores if score.action == "quarantine"}
