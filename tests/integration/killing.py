@@ -464,10 +464,7 @@ PLACES: dict[str, Callable[[], None]] = {
 
 
 class Slots:
-    """A few folders in which copies of companies are worked on, one test after the other.
-
-    A path used again keeps dbt's parsed project valid, which saves seconds per night.
-    """
+    """A few folders in which copies of companies are worked on, one test after the other."""
 
     def __init__(self, root: Path, number: int = 2) -> None:
         self.number = number
@@ -480,14 +477,8 @@ class Slots:
         """A copy of ``company`` in a free slot, for as long as the block runs."""
         folder = self._free.get()
         try:
-            parsed = Company(folder, company.name).workspace.dbt_target / "partial_parse.msgpack"
-            kept = parsed.read_bytes() if parsed.exists() else None
             shutil.rmtree(folder, ignore_errors=True)
-            copy = company.copy(folder)
-            if kept is not None:
-                parsed.parent.mkdir(parents=True, exist_ok=True)
-                parsed.write_bytes(kept)
-            yield copy
+            yield company.copy(folder)
         finally:
             self._free.put(folder)
 

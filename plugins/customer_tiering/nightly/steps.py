@@ -167,7 +167,7 @@ def build(night: Night) -> dict[str, Any]:
             land_as_of_dates(connection, [PlannedNight(night.as_of, version, "run")])  # identity's settings
             land_overrides(connection, overrides)
             accepted = land_accepted_state(connection, night.workspace, night.as_of)
-            land_churn_model(connection, night.workspace, night.as_of)
+            land_churn_model(connection, night.workspace)
         identities = decide_identities(profile, night.as_of, night.folder)
         nights = plan_nights(accepted, night.as_of, version, profile.catch_up_nights)
         result = compute_nights(profile, nights, night.folder, baseline=accepted)

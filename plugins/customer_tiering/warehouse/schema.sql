@@ -85,8 +85,3 @@ create table if not exists meta.churn_model_features (
     lower_bound double not null, upper_bound double not null, imputation double not null,
     mean double not null, scale double not null, coefficient double not null
 );
-
--- Risk classes of the last accepted night, to tell who is newly at risk.
-create table if not exists state.churn_risks (
-    customer_id varchar, as_of_date date, model_version varchar, risk_class varchar
-);

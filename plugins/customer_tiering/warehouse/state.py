@@ -16,7 +16,13 @@ from customer_tiering.warehouse.identifiers import literal, quote
 from customer_tiering.warehouse.nights import PlannedNight
 from customer_tiering.workspace import Workspace
 
-_TABLES = {"nights": "fct_nights", "tier_changes": "fct_tier_changes", "customer_tiers": "fct_customer_tiers"}
+_HISTORIES = {
+    "nights": "fct_nights",
+    "tier_changes": "fct_tier_changes",
+    "churn_risk_changes": "fct_churn_risk_changes",
+}
+_OF_ONE_NIGHT = {"customer_tiers": "fct_customer_tiers", "churn_risks": "fct_churn_scores"}
+_TABLES = _HISTORIES | _OF_ONE_NIGHT
 
 
 def land_accepted_state(
@@ -34,11 +40,11 @@ def land_accepted_state(
     source = folder or current
     connection.execute(f"attach {literal(str(source / DATABASE))} as accepted (read_only)")
     try:
-        for target, mart in _TABLES.items():
-            if folder is not None or target != "customer_tiers":
-                _copy(connection, target, "accepted", mart, first_night)
+        for target, mart in (_HISTORIES if folder is None else _TABLES).items():
+            _copy(connection, target, "accepted", mart, first_night)
         if folder is None:
             _tiers_from_history(connection)
+            _risks_from_history(connection)
             return None
     finally:
         connection.execute("detach accepted")
@@ -55,7 +61,8 @@ def carry_state(connection: duckdb.DuckDBPyConnection, night: date) -> None:
     _clear(connection)
     for target, mart in _TABLES.items():
         _copy(connection, target, None, mart, night + date.resolution)
-    connection.execute("delete from state.customer_tiers where as_of_date <> ?", [night])
+    for target in _OF_ONE_NIGHT:
+        connection.execute(f"delete from {quote('state', target)} where as_of_date <> ?", [night])
 
 
 def land_published_state(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> None:
@@ -120,5 +127,18 @@ def _tiers_from_history(connection: duckdb.DuckDBPyConnection) -> None:
         from (select *, row_number() over (partition by customer_id, scheme order by as_of_date desc) as newest
               from state.tier_changes) as changes
         where newest = 1 and to_tier is not null
+        """
+    )
+
+
+def _risks_from_history(connection: duckdb.DuckDBPyConnection) -> None:
+    """The customers at high risk; the history knows no other class, and no model."""
+    connection.execute(
+        """
+        insert into state.churn_risks
+        select customer_id, (select max(as_of_date) from state.nights), null, risk_class
+        from (select *, row_number() over (partition by customer_id order by as_of_date desc) as newest
+              from state.churn_risk_changes) as changes
+        where newest = 1 and change = 'newly_high'
         """
     )
