@@ -88,7 +88,7 @@ class _Component:
 
 @dataclass
 class _Airflow:
-    """Airflow's processes. No triggerer: nothing in the DAG defers."""
+    """Airflow's processes and the watcher that outlives us."""
 
     profile: Profile
     port: int
@@ -128,6 +128,7 @@ class _Airflow:
         if first_time:
             api.call("PATCH", f"/api/v2/dags/{DAG_ID}", {"is_paused": False})
         self.paused = bool(api.call("GET", f"/api/v2/dags/{DAG_ID}")["is_paused"])
+        self._launch_airflow("triggerer", "--skip-serve-logs")
         self._launch_airflow("scheduler", "--skip-serve-logs")  # the API server reads the task logs from the same disk
         return wait("starting Airflow's scheduler", lambda: api.scheduler_beats_since(began))
 
