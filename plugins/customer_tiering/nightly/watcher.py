@@ -23,17 +23,20 @@ _POLL_SECONDS = 0.25
 def end_sessions(leaders: Sequence[psutil.Process], in_a_hurry: Callable[[], bool] = lambda: False) -> None:
     """Ask the leaders of sessions to end, one after the other, then kill what is left of their sessions.
 
-    The first has ``STEP_SECONDS``, the others have less; nobody is waited for once ``in_a_hurry`` says so.
+    The first has ``STEP_SECONDS``, the others ten together; nobody is waited for once ``in_a_hurry`` says so.
     """
+    limit = time.monotonic() + STEP_SECONDS
     for leader in leaders:
         with suppress(psutil.NoSuchProcess):
             leader.terminate()
-        _wait([leader], STEP_SECONDS if leader is leaders[0] else _STOP_SECONDS, in_a_hurry)
+        _wait([leader], limit, in_a_hurry)
+        if leader is leaders[0]:
+            limit = time.monotonic() + _STOP_SECONDS
     left = _members(leaders)
     for process in left:
         with suppress(psutil.NoSuchProcess):
             process.kill()
-    _wait(left, _STOP_SECONDS)
+    _wait(left, time.monotonic() + _STOP_SECONDS)
 
 
 def watch() -> None:
@@ -45,8 +48,7 @@ def watch() -> None:
     end_sessions(leaders)
 
 
-def _wait(processes: Sequence[psutil.Process], seconds: float, in_a_hurry: Callable[[], bool] = lambda: False) -> None:
-    limit = time.monotonic() + seconds
+def _wait(processes: Sequence[psutil.Process], limit: float, in_a_hurry: Callable[[], bool] = lambda: False) -> None:
     while any(_alive(process) for process in processes) and time.monotonic() < limit and not in_a_hurry():
         time.sleep(_POLL_SECONDS)
 
