@@ -42,6 +42,7 @@ PASSWORD_FILE = "ui_password.json"  # noqa: S105 - the file's name
 _POLL_SECONDS = 0.25
 _START_SECONDS = 120
 _LOG_LINES = 15
+_BASE_URL = "AIRFLOW__API__BASE_URL"  # set by whoever puts a reverse proxy in front
 
 
 def serve(profile: Profile, port: int, console: Console) -> int:
@@ -118,7 +119,8 @@ class _Airflow:
             return False
 
         self._launch("watcher", [sys.executable, "-m", "customer_tiering.nightly.watcher"], stdin=subprocess.PIPE)
-        self._launch_airflow("api-server", "--host", HOST, "--port", str(self.port))
+        behind_proxy = ["--proxy-headers"] if _BASE_URL in os.environ else []
+        self._launch_airflow("api-server", "--host", HOST, "--port", str(self.port), *behind_proxy)
         self._launch_airflow("dag-processor")
         if not wait("starting Airflow's API server", api.log_in):
             return False
@@ -232,7 +234,7 @@ def _environment(profile: Profile, port: int, command: str) -> dict[str, str]:
     environment = airflow_environment(profile, sqlite_timeout=3 if command == "api-server" else 30) | {
         "AIRFLOW__API__HOST": HOST,
         "AIRFLOW__API__PORT": str(port),
-        "AIRFLOW__API__BASE_URL": f"http://{HOST}:{port}",
+        _BASE_URL: os.environ.get(_BASE_URL, f"http://{HOST}:{port}"),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://{HOST}:{port}/execution/",
         "AIRFLOW__CORE__AUTH_MANAGER": (
             "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
