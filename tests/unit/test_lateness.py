@@ -57,6 +57,12 @@ def test_the_alert_counts_from_the_day_before(tmp_path: Path, company: Profile) 
     assert deadline_alert(with_keys(tmp_path, deadline=None)) is None
 
 
+def test_a_run_that_a_person_watches_has_no_deadline(company: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow 3.3 ends such a run with an error when its DAG has a deadline, and leaves it open."""
+    monkeypatch.setattr("sys.argv", ["airflow", "dags", "test", "nightly_tiering"])
+    assert deadline_alert(company) is None
+
+
 def test_clocks_that_change_do_not_move_the_deadline() -> None:
     berlin = load_profile("sample").model_copy(update={"timezone": "Europe/Berlin"}).zone
     for day in (date(2026, 3, 29), date(2026, 10, 25), date(2026, 7, 1)):

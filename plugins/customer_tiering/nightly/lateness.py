@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import sys
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -32,7 +33,8 @@ def deadline_alert(profile: Profile) -> DeadlineAlert | None:
     from airflow.sdk.definitions.callback import AsyncCallback
     from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 
-    if profile.deadline is None:
+    # `airflow dags test` (make run) has no deadline, and at its end Airflow 3.3 fails on a DAG with one.
+    if profile.deadline is None or sys.argv[1:3] == ["dags", "test"]:
         return None
     minute, hour, *_ = profile.schedule.split()
     due = datetime(2000, 1, 1, int(hour), int(minute), tzinfo=UTC)
