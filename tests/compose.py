@@ -86,7 +86,9 @@ class PlainServices:
     def start(self) -> None:
         """Start every service once what it depends on is healthy or has ended well."""
         waiting = list(self.services)
+        limit = time.monotonic() + 240
         while waiting:
+            assert time.monotonic() < limit, f"{waiting} wait for ever\n{self.logs()}"
             for name in [name for name in waiting if self._may_start(name)]:
                 waiting.remove(name)
                 with (self.folder / f"{name}.log").open("wb") as log:
