@@ -11,6 +11,13 @@ COPY requirements.lock ./
 RUN python -m pip install --quiet "$(grep -oE '^uv==[0-9.]+' requirements.lock)" \
     && uv pip sync --python /opt/venv/bin/python --require-hashes --compile-bytecode requirements.lock
 
+# Overlays need more packages: EXTRA_LOCK names a lock beside requirements.lock (docker/compose.celery.yml).
+ARG EXTRA_LOCK=""
+COPY requirements*.lock ./
+RUN if [ -n "$EXTRA_LOCK" ]; then \
+        uv pip install --python /opt/venv/bin/python --no-deps --require-hashes --compile-bytecode -r "$EXTRA_LOCK"; \
+    fi
+
 COPY pyproject.toml README.md ./
 COPY plugins plugins
 RUN uv pip install --python /opt/venv/bin/python --no-deps --no-build-isolation -e . \

@@ -78,6 +78,9 @@ checksum: $(READY) ## one checksum per published mart (PROFILE=)
 lock: $(READY) ## resolve requirements.in into requirements.lock, with hashes
 	@$(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade \
 		requirements.in -o requirements.lock
+	@$(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade \
+		-c requirements.lock $$(sed -nE 's/^([A-Za-z0-9._-]+)(\[.*\])?==.*/--no-emit-package \1/p' requirements.lock) \
+		requirements-celery.in -o requirements-celery.lock
 
 clean: ## remove what runs made (var/) and caches; keeps the environment
 	@rm -rf var .pytest_cache .mypy_cache .ruff_cache .hypothesis dbt_project/target dbt_project/logs

@@ -14,6 +14,7 @@ import pendulum
 from airflow.sdk import Asset, CronDataIntervalTimetable, Param, dag, task
 
 from customer_tiering.nightly.airflow_tasks import begin_night, run_step
+from customer_tiering.nightly.lateness import deadline_alert
 from customer_tiering.profile import load_profile
 
 profile = load_profile(os.environ.get("TIERING_PROFILE", "sample"))
@@ -36,6 +37,7 @@ def landing_asset(source: str) -> Asset:
     ),
     catchup=False,
     max_active_runs=1,
+    deadline=deadline_alert(profile),
     params={
         "as_of": Param(
             None,

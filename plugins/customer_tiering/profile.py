@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from datetime import date
 from pathlib import Path
 from typing import Literal
@@ -10,7 +11,7 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from customer_tiering.errors import ProfileError
 from customer_tiering.workspace import Workspace, project_root
@@ -67,6 +68,8 @@ class Profile(BaseModel):
     currency: str = Field(pattern=r"^[A-Z]{3}$")
     headline_scheme: str
     schedule: str = "0 2 * * *"
+    deadline: str | None = Field(default=None, pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")
+    """Local time HH:MM at which a scheduled night has to be published; operators are told when it is not."""
     sources: dict[str, SourceLocation]
     sample_company: SampleCompany | None = None
     channels: dict[str, Channel] = Field(default_factory=dict)
@@ -80,6 +83,18 @@ class Profile(BaseModel):
     def _known_timezone(cls, value: str) -> str:
         if value not in available_timezones():
             raise ValueError(f"unknown time zone {value!r}; use a name such as Asia/Shanghai")
+        return value
+
+    @field_validator("deadline", mode="before")
+    @classmethod
+    def _clock_time(cls, value: object) -> object:
+        return f"{value // 60:02}:{value % 60:02}" if isinstance(value, int) else value  # YAML reads 18:00 as 1080
+
+    @field_validator("deadline")
+    @classmethod
+    def _deadline_of_daily_nights(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and not re.fullmatch(r"\d+ \d+ \* \* \*", info.data.get("schedule", "")):
+            raise ValueError("a deadline needs a schedule of one time every day, such as 0 2 * * *")
         return value
 
     @field_validator("sources")

@@ -12,6 +12,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from customer_tiering.errors import NightBusy, TieringError
 from customer_tiering.profile import Profile
@@ -56,7 +57,7 @@ def airflow_command() -> str:
 
 
 def prepare_airflow(profile: Profile, log: Path, *, serving: bool = False) -> None:
-    """Create secrets, and create or upgrade the metadata database and the warehouse pool once per version.
+    """Create secrets, and create or upgrade the metadata database and the warehouse pool once per version and database.
 
     Raises ``NightBusy`` while ``make up`` serves the company (its scheduler would take over the tasks of any
     other run in the same metadata database), ``TieringError`` with the log's place when Airflow refuses.
@@ -70,15 +71,17 @@ def prepare_airflow(profile: Profile, log: Path, *, serving: bool = False) -> No
     with _locked(home / ".preparing"):
         keep_json(home / "secrets.json", _new_secrets)
         stamp = home / ".prepared"
-        version = importlib.metadata.version("apache-airflow")
-        if stamp.exists() and stamp.read_text() == version:
+        environment = airflow_environment(profile)
+        database = urlsplit(environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
+        prepared = f"{importlib.metadata.version('apache-airflow')} {database.hostname or ''}{database.path}"
+        if stamp.exists() and stamp.read_text() == prepared:
             return
         log.parent.mkdir(parents=True, exist_ok=True)
         for arguments in (["db", "migrate"], ["pools", "set", "warehouse", "1", "one writer to the warehouse"]):
             with log.open("a", encoding="utf-8") as stream:
                 done = subprocess.run(
                     [airflow_command(), *arguments],
-                    env=airflow_environment(profile),
+                    env=environment,
                     stdout=stream,
                     stderr=subprocess.STDOUT,
                     check=False,
@@ -87,7 +90,7 @@ def prepare_airflow(profile: Profile, log: Path, *, serving: bool = False) -> No
                 raise TieringError(
                     f"airflow {' '.join(arguments)} failed with exit code {done.returncode}", f"see {log}"
                 )
-        stamp.write_text(version)
+        stamp.write_text(prepared)
 
 
 @contextmanager

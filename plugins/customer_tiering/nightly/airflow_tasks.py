@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 from customer_tiering.errors import NightBusy, ProfileError, SourceError, TieringError
@@ -24,12 +24,17 @@ def begin_night(profile_name: str, context: dict[str, Any]) -> dict[str, str]:
             as_of = interval_as_of(run.run_after, load_profile(profile_name))
     except ValueError as error:
         raise _final(ProfileError(f"as_of {wanted!r} is no date", "write it as YYYY-MM-DD")) from error
-    night = Night(profile_name, as_of.isoformat(), run.run_after.strftime("%Y%m%dT%H%M%S"))
+    night = Night(profile_name, as_of.isoformat(), run_id_of(run.run_after))
     try:
         begin(night)
     except TieringError as error:
         raise _final(error) from error
     return night.as_dict()
+
+
+def run_id_of(run_after: datetime) -> str:
+    """The id of the run that was due at a moment."""
+    return run_after.astimezone(UTC).strftime("%Y%m%dT%H%M%S")
 
 
 def run_step(name: str, night: dict[str, str], *arguments: str) -> None:

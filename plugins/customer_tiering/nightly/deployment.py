@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import http.client
 import json
 import os
@@ -33,6 +32,7 @@ from customer_tiering.nightly.airflow_home import (
     prepare_airflow,
 )
 from customer_tiering.nightly.guard import night_lock
+from customer_tiering.nightly.watcher import STEP_SECONDS, end_sessions
 from customer_tiering.profile import Profile
 
 HOST = "127.0.0.1"
@@ -41,10 +41,8 @@ PASSWORD_FILE = "ui_password.json"  # noqa: S105 - the file's name
 
 _POLL_SECONDS = 0.25
 _START_SECONDS = 120
-_STEP_SECONDS = 30  # how long a running step may take to end before it is stopped
-_STOP_SECONDS = 10
 _LOG_LINES = 15
-_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+_BASE_URL = "AIRFLOW__API__BASE_URL"  # set by whoever puts a reverse proxy in front
 
 
 def serve(profile: Profile, port: int, console: Console) -> int:
@@ -76,7 +74,7 @@ def serve(profile: Profile, port: int, console: Console) -> int:
             finally:
                 dead = airflow.dead()
                 if not dead:
-                    console.print(f"  stopping; a running step has {_STEP_SECONDS} s to end (Ctrl-C again: stop now) …")
+                    console.print(f"  stopping; a running step has {STEP_SECONDS} s to end (Ctrl-C again: stop now) …")
                 airflow.stop(received)
     return _tell_end(dead, console)
 
@@ -86,17 +84,18 @@ class _Component:
     name: str
     log: Path
     process: subprocess.Popen[bytes]
+    leader: psutil.Process  # of a session of its own; knows when its number was given to another process
 
 
 @dataclass
 class _Airflow:
-    """Airflow's processes. No triggerer: nothing in the DAG defers."""
+    """Airflow's processes and the watcher that outlives us."""
 
     profile: Profile
     port: int
     password: str
     descriptor: int  # holds the company; every process has it, so the door opens when the last one ends
-    components: list[_Component] = field(default_factory=list)
+    components: list[_Component] = field(default_factory=list)  # in the order of their start; first the watcher
     paused: bool = False
 
     def start(self, received: list[int], *, first_time: bool) -> bool:
@@ -104,7 +103,6 @@ class _Airflow:
 
         The scheduler comes last: it must see neither a stale DAG nor runs that a killed ``make run`` left.
         """
-        _prctl(_PR_SET_CHILD_SUBREAPER, 1)  # orphans of a dead process become ours, so `stop` finds them
         began = datetime.now(UTC)
         api = _Api(self.port, self.password)
 
@@ -120,8 +118,10 @@ class _Airflow:
                 time.sleep(_POLL_SECONDS)
             return False
 
-        self._launch("api-server", "--host", HOST, "--port", str(self.port))
-        self._launch("dag-processor")
+        self._launch("watcher", [sys.executable, "-m", "customer_tiering.nightly.watcher"], stdin=subprocess.PIPE)
+        behind_proxy = ["--proxy-headers"] if _BASE_URL in os.environ else []
+        self._launch_airflow("api-server", "--host", HOST, "--port", str(self.port), *behind_proxy)
+        self._launch_airflow("dag-processor")
         if not wait("starting Airflow's API server", api.log_in):
             return False
         if not wait("reading the DAG", lambda: api.parsed_since(began)):
@@ -130,7 +130,8 @@ class _Airflow:
         if first_time:
             api.call("PATCH", f"/api/v2/dags/{DAG_ID}", {"is_paused": False})
         self.paused = bool(api.call("GET", f"/api/v2/dags/{DAG_ID}")["is_paused"])
-        self._launch("scheduler", "--skip-serve-logs")  # the API server reads the task logs from the same disk
+        self._launch_airflow("triggerer", "--skip-serve-logs")
+        self._launch_airflow("scheduler", "--skip-serve-logs")  # the API server reads the task logs from the same disk
         return wait("starting Airflow's scheduler", lambda: api.scheduler_beats_since(began))
 
     def dead(self) -> list[_Component]:
@@ -139,36 +140,40 @@ class _Airflow:
 
     def stop(self, received: list[int]) -> None:
         """End all processes, the scheduler first and the API server last: running steps report to it."""
+        if not self.components:
+            return
         patience = len(received)  # one more signal means: now
-        for component in reversed(self.components):
-            component.process.terminate()
-            limit = time.monotonic() + (_STEP_SECONDS if component.name == "scheduler" else _STOP_SECONDS)
-            while component.process.poll() is None and time.monotonic() < limit and len(received) == patience:
-                time.sleep(_POLL_SECONDS)
-        left = psutil.Process().children(recursive=True)
-        for process in left:
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
-        psutil.wait_procs(left, timeout=_STOP_SECONDS)
+        watcher, *parts = self.components
+        end_sessions([part.leader for part in reversed(parts)], lambda: len(received) != patience)
+        watcher.process.kill()
+        watcher.process.wait()
 
-    def _launch(self, command: str, *arguments: str) -> None:
+    def _launch_airflow(self, command: str, *arguments: str) -> None:
+        component = self._launch(command, [airflow_command(), command, *arguments])
+        watcher = self.components[0].process.stdin
+        with suppress(BrokenPipeError):  # a dead watcher is noticed by `dead`
+            if watcher is not None:
+                watcher.write(f"{component.process.pid}\n".encode())
+                watcher.flush()
+
+    def _launch(self, name: str, command: list[str], stdin: int = subprocess.DEVNULL) -> _Component:
         logs = self.profile.workspace.airflow_home / "logs"
         logs.mkdir(parents=True, exist_ok=True)
-        log = logs / f"{command}.log"
+        log = logs / f"{name}.log"
         if log.exists():
-            log.replace(logs / f"{command}.previous.log")
+            log.replace(logs / f"{name}.previous.log")
         with log.open("wb") as stream:
             process = subprocess.Popen(
-                [airflow_command(), command, *arguments],
-                env=_environment(self.profile, self.port, command),
-                stdin=subprocess.DEVNULL,
+                command,
+                env=_environment(self.profile, self.port, name),
+                stdin=stdin,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 pass_fds=(self.descriptor,),
                 start_new_session=True,  # Ctrl-C goes to us alone, and we stop things in order
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - this process has no other threads
             )
-        self.components.append(_Component(command, log, process))
+        self.components.append(_Component(name, log, process, psutil.Process(process.pid)))
+        return self.components[-1]
 
 
 class _Api:
@@ -229,7 +234,7 @@ def _environment(profile: Profile, port: int, command: str) -> dict[str, str]:
     environment = airflow_environment(profile, sqlite_timeout=3 if command == "api-server" else 30) | {
         "AIRFLOW__API__HOST": HOST,
         "AIRFLOW__API__PORT": str(port),
-        "AIRFLOW__API__BASE_URL": f"http://{HOST}:{port}",
+        _BASE_URL: os.environ.get(_BASE_URL, f"http://{HOST}:{port}"),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://{HOST}:{port}/execution/",
         "AIRFLOW__CORE__AUTH_MANAGER": (
             "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
@@ -316,19 +321,6 @@ def _stop_signals() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _die_with_parent() -> None:
-    """In a new child: end when the parent is killed, even by SIGKILL (Linux only; elsewhere stop them by hand)."""
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def _prctl(option: int, value: int) -> None:
-    if sys.platform == "linux":
-        _LIBC.prctl(option, value, 0, 0, 0)
-
-
-_LIBC = ctypes.CDLL(None)
 
 
 def _moment(text: str) -> datetime:
