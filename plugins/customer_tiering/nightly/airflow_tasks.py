@@ -49,7 +49,7 @@ def run_step(name: str, night: dict[str, str], *arguments: str) -> None:
 
 
 def judge_night(night: dict[str, str]) -> str:
-    """Judge the marts; returns the task that comes next. Under ``make run`` nobody could answer: a hold ends the run."""
+    """Judge the marts; returns the task that comes next. Where nobody could answer (``NO_WAITING``) a hold fails."""
     from customer_tiering.nightly import steps
     from customer_tiering.release.holds import find, how_to_answer, text
 

@@ -84,8 +84,9 @@ class HeldNight(ApprovalOperator):
     template_fields = (*ApprovalOperator.template_fields, "night")
 
     def __init__(self, *, night: Any, **kwargs: Any) -> None:
+        # Airflow hands the DAG's params in, which are none of this question's.
         reason = Param("", type="string", title="Reason 理由", description="Why; kept with the decision")
-        super().__init__(subject="A night is held 待审批", params={"reason": reason}, **kwargs)
+        super().__init__(subject="A night is held 待审批", **kwargs | {"params": {"reason": reason}})
         self.night = night
 
     def execute(self, context: Any) -> None:
@@ -167,7 +168,8 @@ def _markdown(text: str, facts: dict[str, Any]) -> str:
         f"{_money(row['spend_before'])} | {_money(row['spend_after'])} |"
         for row in facts.get("movers", [])
     ]
-    head = "\n\n| customer 客户 | name 名称 | before 之前 | after 之后 | spend before | spend after |\n|---|---|---|---|---|---|\n"
+    columns = ("customer 客户", "name 名称", "before 之前", "after 之后", "spend before", "spend after")
+    head = f"\n\n| {' | '.join(columns)} |\n|{'---|' * len(columns)}\n"
     return text + (head + "\n".join(rows) if rows else "")
 
 

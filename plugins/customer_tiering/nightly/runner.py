@@ -35,7 +35,7 @@ _POLL_SECONDS = 0.2
 
 
 def run_night(profile: Profile, as_of: date | None, console: Console) -> int:
-    """Run one night with progress and print its summary; returns the exit code: 0 when it was published, 3 when it is held."""
+    """Run one night with progress and print its summary; returns the exit code (0: published, 3: held)."""
     workspace = profile.workspace
     with night_lock(workspace) as descriptor:
         with hold_airflow(profile):  # refuse before anything is changed
