@@ -406,7 +406,7 @@ def _amid_models() -> None:
 
 
 def _before_rename() -> None:
-    _after(snapshot, "_flush", lambda path: path.name.startswith(snapshot._UNFINISHED))
+    _after(snapshot, "_flush", lambda path: path.name.startswith(snapshot.UNFINISHED))
 
 
 def _before_manifest() -> None:

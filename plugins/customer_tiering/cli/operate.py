@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,7 +14,7 @@ from customer_tiering.profile import load_profile
 
 def register(app: typer.Typer) -> None:
     """Add the commands to ``tiering``."""
-    for function in (rollback,):
+    for function in (rollback, backup, restore):
         app.command()(guarded(function))
 
 
@@ -33,6 +35,43 @@ def rollback(
         _say(f"  set aside: held/{name}")
     _say("the next night goes on from it and computes the nights between again; it tells whatever differs from what")
     _say("people were told, corrections included. To mend a night now: correct the source and run that night again.")
+
+
+def backup(
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Archive to write; default: <profile>_<time>.tar.gz.")
+    ] = None,
+    profile: ProfileOption = DEFAULT_PROFILE,
+    with_landing: Annotated[
+        bool, typer.Option("--with-landing", help="Also the landed rows: needed when a source forgets its past.")
+    ] = False,
+) -> None:
+    """Back up what cannot be computed again: ledger, decisions, models, rules, published snapshot, profile."""
+    from customer_tiering.nightly.backup import back_up
+
+    target = out or Path(f"{profile}_{datetime.now(UTC):%Y%m%dT%H%M%S}.tar.gz")
+    done = back_up(load_profile(profile), target, with_landing=with_landing)
+    size = target.stat().st_size / 1e6
+    _say(f"{target}: {len(done.files)} files, {size:.1f} MB, night {done.night or 'none yet'}, checked by SHA-256")
+    if not done.with_landing:
+        _say("without landing: the next night after a restore reads the sources from their start")
+
+
+def restore(
+    archive: Annotated[Path, typer.Argument(help="Archive that tiering backup wrote.")],
+    profile: ProfileOption = DEFAULT_PROFILE,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a company that lives here; what was there is put aside.")
+    ] = False,
+) -> None:
+    """Check a backup and put it in place; the next night goes on from it."""
+    from customer_tiering.nightly.backup import restore as put_back
+
+    done, aside = put_back(load_profile(profile), archive, force=force)
+    _say(f"{profile} is restored: {len(done.files)} files of {done.created_at}, night {done.night or 'none yet'}")
+    if aside is not None:
+        _say(f"what was there: {aside} (remove it when all is well)")
+    _say(f"next: tiering status --profile {profile}, then run the night")
 
 
 def _say(text: str) -> None:

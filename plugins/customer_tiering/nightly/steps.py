@@ -69,6 +69,7 @@ def interval_as_of(data_interval_end: datetime, profile: Profile) -> date:
 
 def begin(night: Night) -> dict[str, Any]:
     """Take the night: check order and rules, note run, rules and as-of date in the warehouse."""
+    from customer_tiering.nightly.backup import check_restored
     from customer_tiering.nightly.sources import prepare_sources
     from customer_tiering.publish.snapshot import check_order
     from customer_tiering.warehouse.connection import open_warehouse
@@ -79,6 +80,7 @@ def begin(night: Night) -> dict[str, Any]:
     with journaled(night.folder, "begin") as step:
         workspace = night.workspace
         workspace.make()
+        check_restored(workspace)
         accepted = check_order(workspace, night.as_of)
         rules = load_rules(night.profile)
         load_overrides(night.profile, rules)

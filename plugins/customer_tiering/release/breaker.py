@@ -296,7 +296,7 @@ class _Judge:
         unit: Literal["count", "money"] = "count",
     ) -> None:
         judged = base >= (self.limits.min_customers if at_least is None else at_least) and before > 0
-        change = (after - before) / before if before > 0 else 0.0
+        change = round((after - before) / before, 6) if before > 0 else 0.0
         increase = None if limit.max_increase is None else limit.max_increase * self.factor
         beyond = (limit.max_decrease is not None and change < -limit.max_decrease) or (
             increase is not None and change > increase
@@ -315,7 +315,7 @@ class _Judge:
         share = count / of if of else 0.0
         distance = share if before is None else abs(share - before)
         judged = min(of, of if base is None else base) >= self.limits.min_customers
-        beyond = distance > limit and distance * of >= self.limits.min_moved
+        beyond = round(distance, 6) > limit and round(distance * of, 6) >= self.limits.min_moved
         shown = (f"± {limit * 100:.0f} points 百分点" if before is not None else f"{limit:.0%}") if judged else None
         self._add(
             Figure(name, group, None if before is None else float(before), share, "share", shown, judged and beyond)
