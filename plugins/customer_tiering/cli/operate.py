@@ -2,20 +2,73 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from customer_tiering.cli.common import DEFAULT_PROFILE, ProfileOption, console, guarded
 from customer_tiering.profile import load_profile
 
+if TYPE_CHECKING:
+    from customer_tiering.nightly.status import Status
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands to ``tiering``."""
-    for function in (rollback, backup, restore):
+    for function in (status, rollback, backup, restore):
         app.command()(guarded(function))
+
+
+def status(
+    profile: ProfileOption = DEFAULT_PROFILE,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of text.")] = False,
+) -> None:
+    """Say what is published, held, failed and waiting; exit code 1 when a person should look at something."""
+    from customer_tiering.nightly.status import status as collect
+
+    found = collect(load_profile(profile))
+    if as_json:
+        print(json.dumps(found.as_dict(), ensure_ascii=False, indent=1, default=str))
+    else:
+        _print_status(found)
+    if found.attention:
+        raise typer.Exit(1)
+
+
+def _print_status(found: Status) -> None:
+    published = found.published
+    if published:
+        behind = f", {published['nights_behind']} night(s) behind" if published["nights_behind"] else ""
+        plan = f"schedule expects {published['expected_night']}{behind}" if published["scheduled"] else "no schedule on"
+        _say(f"published 已发布   night {published['night']}, run {published['run_id']} ({plan})")
+    else:
+        _say("published 已发布   nothing yet")
+    for held in found.held:
+        _say(f"held 待审批        {held['name']} ({held['state']}), answer until {held['answer_until']}")
+        for line in held["why"]:
+            _say(f"                   {line}")
+    if found.last_run:
+        _say(f"last run 最近运行  {found.last_run['run']}: {found.last_run['state']}, step {found.last_run['step']}")
+    for name, facts in found.sources.items():
+        shown = [f"last rows {facts['last_night_with_rows']}"] if facts.get("last_night_with_rows") else []
+        shown += [f"FAILED: {facts['failed']}"] if facts.get("failed") else []
+        shown += [f"warning: {warning}" for warning in facts.get("warnings", [])]
+        _say(f"source 数据源      {name}: {'; '.join(shown)}")
+    waiting = sum(row["rows"] for row in found.quarantine)
+    _say(f"quarantine 隔离    {waiting:,} rows under {len(found.quarantine)} rules, at the last summary")
+    failed = ", ".join(f"{name} {count}" for name, count in found.alerts_failed.items())
+    _say(f"alerts due 待发送  {failed or 'none'}")
+    if found.disk:
+        disk = {name: f"{size / 1e9:.1f} GB" for name, size in found.disk.items()}
+        _say(f"disk 磁盘          {disk['used']} used here, {disk['free']} free")
+    for line in found.attention:
+        console.print("[yellow]! [/]", end="")
+        _say(line)
+    if not found.attention:
+        console.print("[green]all is well 一切正常[/]")
 
 
 def rollback(
