@@ -231,6 +231,8 @@ def _unpack(archive: Path, staging: Path) -> Backup:
                     f"{archive.name} was changed: {entry.name!r} does not belong into it", "choose another archive"
                 )
             tar.extract(entry, staging, filter="data")
+        while tar.fileobj is not None and tar.fileobj.read(1 << 20):  # to the end, where gzip's own checksum is
+            pass
     for name, file in expected.items():
         path = staging / name
         if not path.is_file() or path.stat().st_size != file.size or _sha256(path) != file.sha256:
@@ -302,9 +304,11 @@ def _put_in_place(profile: Profile, staging: Path, replaced: list[str], aside: P
     """Each folder by two renames; ``published`` comes late, its pointer last."""
     root = profile.workspace.root
     for name in replaced:
-        if (root / name).exists():
+        if any(path.is_file() for path in (root / name).rglob("*")):
             aside.mkdir(mode=0o700, exist_ok=True)
             (root / name).rename(aside / name)
+        elif (root / name).exists():
+            shutil.rmtree(root / name)
         if (staging / name).exists():
             (staging / name).rename(root / name)
     profile.workspace.make()
