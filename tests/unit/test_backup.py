@@ -55,6 +55,7 @@ def profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Profile
     )
     point_current_to(workspace, snapshot)
     (workspace.landing / "rows.parquet").write_bytes(b"rows")
+    workspace.warehouse.write_bytes(b"computed")
     yield made
 
 
