@@ -261,7 +261,7 @@ class _Judge:
             self._judge_change("rows", mart, before, after, self.limits.rows, base=before, at_least=floor)
 
     def _movers(self) -> None:
-        """The customers of the headline scheme that moved, the largest first."""
+        """Customers of the headline scheme: those whose tier moved, then those whose spend did, the largest first."""
         spend = "(select customer_id, annual_spend from {})"
         self.verdict.movers = fetch_rows(
             self.connection,
@@ -274,8 +274,10 @@ class _Judge:
             left join {self._new("dim_customers")} n using (customer_id)
             left join {spend.format(self._old("fct_customer_indicators"))} s using (customer_id)
             left join {spend.format(self._new("fct_customer_indicators"))} t using (customer_id)
-            where p.scheme = ? and p.before is distinct from p.after
-            order by greatest(coalesce(s.annual_spend, 0), coalesce(t.annual_spend, 0)) desc, customer_id
+            where p.scheme = ?
+                and (p.before is distinct from p.after or s.annual_spend is distinct from t.annual_spend)
+            order by p.before is distinct from p.after desc,
+                abs(coalesce(t.annual_spend, 0) - coalesce(s.annual_spend, 0)) desc, customer_id
             limit {_MOVERS}
             """,
             [self.headline],
