@@ -28,6 +28,7 @@ from customer_tiering.nightly.journal import read_journal
 from customer_tiering.publish.snapshot import DATABASE, checksums, current_folder, last_accepted, predecessor
 from customer_tiering.release.holds import find, holds
 from customer_tiering.sample import generate_company
+from customer_tiering.workspace import project_root
 
 pytestmark = pytest.mark.slow
 
@@ -51,6 +52,9 @@ class Stages:
 def stages(tmp_path_factory: pytest.TempPathFactory) -> Stages:
     root = tmp_path_factory.mktemp("release")
     company = Company.create(root / "company")
+    # Without stability rules tiers follow the figures at once, so that a bad night has something to tell.
+    rules = (project_root() / "dbt_project" / "seeds" / "stability.csv").read_text(encoding="utf-8")
+    company.override_seed("stability.csv", rules.splitlines()[0] + "\n")
     generate_company(company.source, customers=60, years=2, until=FIRST)
     run(company, FIRST, "first", NIGHT)
     backup = root / "backup.tar.gz"

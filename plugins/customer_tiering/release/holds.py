@@ -59,8 +59,8 @@ class Event:
     kind: Kind
     night: str
     owner: str
-    reason: str
     decided_at: str
+    reason: str = ""
     answer_until: str = ""
     folder: str = ""
     """Where a published night went; the snapshot that a rollback went back to."""
