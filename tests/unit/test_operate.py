@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -42,8 +43,8 @@ class Acme:
         self.workspace.make()
         self.connection = duckdb.connect(str(self.workspace.warehouse))
         self.connection.execute(
-            "create schema marts; create table marts.dim_nights (night date); "
-            "create table marts.fct_data_quality (source varchar, as_of_date date, rows_in integer)"
+            "create schema if not exists marts; create table if not exists marts.dim_nights (night date); "
+            "create table if not exists marts.fct_data_quality (source varchar, as_of_date date, rows_in integer)"
         )
 
     def manifest(self, night: date, run_id: str = "r") -> Manifest:
@@ -63,17 +64,33 @@ class Acme:
         return sorted(path.name for path in self.workspace.published.iterdir())
 
 
+@pytest.fixture(scope="module")
+def three_nights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A company with three published nights; tests work on copies."""
+    root = tmp_path_factory.mktemp("three")
+    with pytest.MonkeyPatch.context() as patch:
+        _live_in(root, patch)
+        write_profile(root / "profiles", "acme", sources={"crm": {"path": "crm"}})
+        made = Acme(load_profile("acme"))
+        for night in NIGHTS:
+            made.publish(night)
+        made.connection.close()
+    return root
+
+
 @pytest.fixture
-def acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Acme]:
+def acme(three_nights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Acme]:
     """Three nights are published."""
-    monkeypatch.setenv("TIERING_VAR", str(tmp_path / "var"))
-    monkeypatch.setenv("TIERING_PROFILES", str(tmp_path / "profiles"))
-    write_profile(tmp_path / "profiles", "acme", sources={"crm": {"path": "crm"}})
+    root = Path(shutil.copytree(three_nights, tmp_path / "copy", symlinks=True))
+    _live_in(root, monkeypatch)
     made = Acme(load_profile("acme"))
-    for night in NIGHTS:
-        made.publish(night)
     yield made
     made.connection.close()
+
+
+def _live_in(root: Path, patch: pytest.MonkeyPatch) -> None:
+    patch.setenv("TIERING_VAR", str(root / "var"))
+    patch.setenv("TIERING_PROFILES", str(root / "profiles"))
 
 
 def tiering(*arguments: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -34,8 +35,8 @@ class Company:
         self.workspace.make()
         self.connection = duckdb.connect(str(self.workspace.warehouse))
         self.connection.execute(
-            "create schema marts; create table marts.fct_tier_changes (customer_id varchar, scheme varchar, "
-            "as_of_date date, cause varchar)"
+            "create schema if not exists marts; create table if not exists marts.fct_tier_changes "
+            "(customer_id varchar, scheme varchar, as_of_date date, cause varchar)"
         )
 
     def build(
@@ -77,12 +78,20 @@ class Company:
         return holds.hold(self.connection, self.workspace, self.manifest(night, run_id), verdict, limits, keep=3)
 
 
-@pytest.fixture
-def company(tmp_path: Path) -> Iterator[Company]:
-    """The first night is published."""
-    made = Company(tmp_path)
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A company whose first night is published; tests work on copies."""
+    made = Company(tmp_path_factory.mktemp("published"))
     made.build(FIRST, **USUAL)
     made.publish(FIRST)
+    made.connection.close()
+    return made.workspace.root.parent
+
+
+@pytest.fixture
+def company(published: Path, tmp_path: Path) -> Iterator[Company]:
+    """The first night is published."""
+    made = Company(Path(shutil.copytree(published, tmp_path / "copy", symlinks=True)))
     yield made
     made.connection.close()
 
