@@ -13,7 +13,8 @@ from typing import Any
 import pendulum
 from airflow.sdk import Asset, CronDataIntervalTimetable, Param, dag, task
 
-from customer_tiering.nightly.airflow_tasks import begin_night, run_step
+from customer_tiering.nightly.airflow_tasks import begin_night, judge_night, run_step
+from customer_tiering.nightly.approval import HeldNight
 from customer_tiering.nightly.lateness import deadline_alert
 from customer_tiering.profile import load_profile
 
@@ -71,7 +72,11 @@ def nightly_tiering() -> None:
     def build(night: dict[str, str]) -> None:
         run_step("build", night)
 
-    @task(pool=WAREHOUSE, outlets=[PUBLISHED])
+    @task.branch(pool=WAREHOUSE)
+    def judge(night: dict[str, str]) -> str:
+        return judge_night(night)
+
+    @task(pool=WAREHOUSE, outlets=[PUBLISHED], trigger_rule="none_failed_min_one_success")
     def publish(night: dict[str, str]) -> None:
         run_step("publish", night)
 
@@ -88,7 +93,10 @@ def nightly_tiering() -> None:
     for source in profile.sources:
         extracted = extract.override(task_id=f"extract_{source}", outlets=[landing_asset(source)])(night, source)
         extracted >> gate.override(task_id=f"gate_{source}")(night, source) >> built
-    built >> publish(night) >> alert(night) >> summarise(night)
+    judged, published = judge(night), publish(night)
+    # Only a held night comes to `approve`, which waits for a person.
+    built >> judged >> HeldNight(task_id="approve", night=night) >> published
+    judged >> published >> alert(night) >> summarise(night)
 
 
 nightly_tiering()

@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from customer_tiering.errors import ProfileError
+from customer_tiering.release.limits import ReleaseLimits
 from customer_tiering.workspace import Workspace, project_root
 
 
@@ -77,6 +78,8 @@ class Profile(BaseModel):
     catch_up_nights: int = Field(default=92, ge=0)
     """How many missed nights are computed with the next one, at most."""
     language: Literal["en", "zh"] = "en"
+    release: ReleaseLimits = ReleaseLimits()
+    """How far a night may lie from the last accepted one before a person has to look."""
 
     @field_validator("timezone")
     @classmethod

@@ -33,7 +33,9 @@ for dag_id, dag in bag.dags.items():
     tasks = {}
     for task in dag.tasks:
         tasks[task.task_id] = {
+            "type": type(task).__name__,
             "pool": task.pool,
+            "trigger_rule": task.trigger_rule.value,
             "retries": task.retries,
             "retry_delay": task.retry_delay.total_seconds(),
             "backoff": bool(task.retry_exponential_backoff),
@@ -118,7 +120,9 @@ def test_the_tasks_are_wired_as_documented(parsed: tuple[str, dict[str, Any]]) -
         **{f"extract_{source}": ["begin"] for source in sources},
         **{f"gate_{source}": ["begin", f"extract_{source}"] for source in sources},
         "build": sorted(["begin", *(f"gate_{source}" for source in sources)]),
-        "publish": ["begin", "build"],
+        "judge": ["begin", "build"],
+        "approve": ["begin", "judge"],
+        "publish": ["approve", "begin", "judge"],
         "alert": ["begin", "publish"],
         "summarise": ["alert", "begin"],
     }
@@ -130,8 +134,19 @@ def test_only_one_task_at_a_time_touches_the_warehouse(parsed: tuple[str, dict[s
     _, found = parsed
     tasks = found["dags"]["nightly_tiering"]["tasks"]
     outside = {task for task, facts in tasks.items() if facts["pool"] != "warehouse"}
-    assert outside == {task for task in tasks if task.startswith("extract_")} | {"summarise"}
+    assert outside == {task for task in tasks if task.startswith("extract_")} | {"approve", "summarise"}
     assert found["dags"]["nightly_tiering"]["max_active_runs"] == 1
+
+
+def test_only_a_held_night_asks_a_person_and_a_night_stays_small(parsed: tuple[str, dict[str, Any]]) -> None:
+    """``judge`` names the next task; ``publish`` runs though ``approve`` was skipped, and not when it failed."""
+    name, found = parsed
+    tasks = found["dags"]["nightly_tiering"]["tasks"]
+    assert tasks["judge"]["type"] == "_BranchPythonDecoratedOperator"
+    assert tasks["approve"]["type"] == "HeldNight"
+    rules = {task: facts["trigger_rule"] for task, facts in tasks.items() if facts["trigger_rule"] != "all_success"}
+    assert rules == {"publish": "none_failed_min_one_success"}
+    assert len(tasks) <= 12 + 2 * len(load_profile(name).sources)
 
 
 def test_every_task_is_retried(parsed: tuple[str, dict[str, Any]]) -> None:

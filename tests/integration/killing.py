@@ -43,7 +43,7 @@ FIRST, SECOND, THIRD = date(2026, 3, 1), date(2026, 3, 2), date(2026, 3, 3)
 SOURCES = ("erp", "crm", "ticketing")
 EXTRACTS = tuple(f"extract {source}" for source in SOURCES)
 GATES = tuple(f"gate {source}" for source in SOURCES)
-NIGHT = ("begin", *EXTRACTS, *GATES, "build", "publish", "alert", "summarise")
+NIGHT = ("begin", *EXTRACTS, *GATES, "build", "judge", "publish", "alert", "summarise")
 
 # Names the file that a process makes while it waits; it goes on when the file is gone.
 WAITING_FLAG = "TIERING_TEST_WAITING"
@@ -406,7 +406,7 @@ def _amid_models() -> None:
 
 
 def _before_rename() -> None:
-    _after(snapshot, "_flush", lambda path: path.name.startswith(snapshot._UNFINISHED))
+    _after(snapshot, "_flush", lambda path: path.name.startswith(snapshot.UNFINISHED))
 
 
 def _before_manifest() -> None:

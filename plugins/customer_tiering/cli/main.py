@@ -13,7 +13,9 @@ from customer_tiering import __version__
 from customer_tiering.cli import identity
 from customer_tiering.cli.churn import app as churn_app
 from customer_tiering.cli.common import DEFAULT_PROFILE, ProfileOption, console, errors, guarded
+from customer_tiering.cli.operate import register
 from customer_tiering.cli.quarantine import app as quarantine_app
+from customer_tiering.cli.release import app as release_app
 from customer_tiering.errors import TieringError
 
 app = typer.Typer(
@@ -25,6 +27,8 @@ app = typer.Typer(
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(identity.app, name="identity")
 app.add_typer(churn_app, name="churn")
+app.add_typer(release_app, name="release")
+register(app)
 
 
 def command(function: Any) -> Any:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, date, datetime
 from typing import Any
 
-from customer_tiering.errors import NightBusy, ProfileError, SourceError, TieringError
+from customer_tiering.errors import NightBusy, NightHeld, ProfileError, SourceError, TieringError
+
+NO_WAITING = "TIERING_NO_WAITING"
+"""Set where no Airflow stays up in which a person could answer."""
 
 
 def begin_night(profile_name: str, context: dict[str, Any]) -> dict[str, str]:
@@ -47,6 +51,22 @@ def run_step(name: str, night: dict[str, str], *arguments: str) -> None:
         raise
     except TieringError as error:
         raise _final(error) from error
+
+
+def judge_night(night: dict[str, str]) -> str:
+    """Judge the marts; returns the task that comes next. Where nobody could answer (``NO_WAITING``) a hold fails."""
+    from customer_tiering.nightly import steps
+    from customer_tiering.release.holds import find, how_to_answer, text
+
+    run_step("judge", night)
+    of_run = steps.Night(**night)
+    held = steps.judgement(of_run)["held"]
+    if not held:
+        return "publish"
+    if os.environ.get(NO_WAITING):
+        hold = find(of_run.workspace, held)
+        raise _final(NightHeld(text(hold), how_to_answer(hold, of_run.profile_name)))
+    return "approve"
 
 
 def _final(error: TieringError) -> Exception:

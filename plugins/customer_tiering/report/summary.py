@@ -99,7 +99,7 @@ def collect(profile: Profile, workspace: Workspace, folder: Path) -> dict[str, A
             for warning in event["facts"]["warnings"]
         ]
         + [warning for account in accounts for warning in account["warnings"]]
-        + finished.get("publish", {}).get("facts", {}).get("warnings", []),
+        + finished.get("judge", {}).get("facts", {}).get("warnings", []),
         "tiers": tiers,
         "changes": changes,
         "moved": moved,

@@ -12,6 +12,9 @@ create table if not exists meta.runs (
     primary key (run_id, as_of_date)
 );
 
+-- The snapshot that schema state was filled from; null before the first night.
+create table if not exists meta.accepted (snapshot varchar);
+
 -- Which loads a run saw.
 create table if not exists meta.run_loads (
     run_id varchar, as_of_date date, source varchar, load_id varchar,

@@ -11,6 +11,7 @@ from datetime import date
 
 import duckdb
 
+from customer_tiering.errors import OrderError
 from customer_tiering.publish.snapshot import DATABASE, current_folder, predecessor, read_manifest
 from customer_tiering.warehouse.identifiers import literal, quote
 from customer_tiering.warehouse.nights import PlannedNight
@@ -33,10 +34,13 @@ def land_accepted_state(
     Returns None when nothing was published before it, or (no baseline) when state had to come from the history.
     """
     _clear(connection)
+    connection.execute("delete from meta.accepted")
     current = current_folder(workspace)
     if current is None:
         return None
     folder = None if from_history else predecessor(workspace, first_night)
+    if folder is not None:
+        connection.execute("insert into meta.accepted values (?)", [folder.name])
     source = folder or current
     connection.execute(f"attach {literal(str(source / DATABASE))} as accepted (read_only)")
     try:
@@ -54,6 +58,18 @@ def land_accepted_state(
         [manifest.night, manifest.rules_version],
     )
     return PlannedNight(manifest.night, manifest.rules_version, "baseline")
+
+
+def check_accepted(connection: duckdb.DuckDBPyConnection, workspace: Workspace, night: date) -> None:
+    """Raise ``OrderError`` when another night was accepted, or taken back, since the marts of ``night`` were built."""
+    row = connection.execute("select snapshot from meta.accepted").fetchone()
+    built_on, folder = row[0] if row else None, predecessor(workspace, night)
+    if built_on != (folder.name if folder else None):
+        raise OrderError(
+            f"the night {night} was built on {built_on or 'no night'}, and {folder.name if folder else 'no night'} is "
+            "the last accepted one before it now",
+            "run the night again",
+        )
 
 
 def carry_state(connection: duckdb.DuckDBPyConnection, night: date) -> None:
