@@ -64,6 +64,7 @@ def interval_as_of(data_interval_end: datetime, profile: Profile) -> date:
 
 def begin(night: Night) -> dict[str, Any]:
     """Take the night: check order and rules, note run, rules and as-of date in the warehouse."""
+    from customer_tiering.alerts.routing import check_schemes
     from customer_tiering.nightly.sources import prepare_sources
     from customer_tiering.publish.snapshot import check_order
     from customer_tiering.warehouse.connection import open_warehouse
@@ -76,6 +77,7 @@ def begin(night: Night) -> dict[str, Any]:
         workspace.make()
         accepted = check_order(workspace, night.as_of)
         rules = load_rules(night.profile)
+        check_schemes(night.profile, rules.schemes())
         load_overrides(night.profile, rules)
         begin_run(workspace, night.run_id)
         prepare_sources(night.profile, night.as_of)
@@ -229,19 +231,22 @@ def manifest_of(profile: Profile, as_of: date, run_id: str, rules_version: str) 
 
 
 def alert(night: Night) -> dict[str, Any]:
-    """Tell what changed, once."""
+    """Tell what changed, once. A channel that does not deliver fails nothing: its messages stay due."""
     from customer_tiering.alerts.ledger import open_ledger
     from customer_tiering.alerts.tell import tell_changes
     from customer_tiering.publish.snapshot import current_folder, read_manifest
-    from customer_tiering.warehouse.connection import warehouse_lock
+    from customer_tiering.report.summary import run_warnings
 
     with journaled(night.folder, "alert") as step:
         check_run(night.workspace, night.run_id)
         folder = current_folder(night.workspace)
         if folder is None:
             raise RuntimeError("nothing is published, so there is nothing to tell")
-        with warehouse_lock(night.workspace), open_ledger(night.workspace.ledger) as ledger:
-            step.facts = asdict(tell_changes(night.profile, ledger, folder, read_manifest(folder)))
+        with open_ledger(night.workspace.ledger) as ledger:
+            result = tell_changes(
+                night.profile, ledger, folder, read_manifest(folder), warnings=run_warnings(night.folder)
+            )
+            step.facts = asdict(result)
     return step.facts
 
 
