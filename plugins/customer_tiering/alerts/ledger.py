@@ -51,7 +51,7 @@ def utc_now() -> datetime:
 
 
 class Ledger:
-    """The ledger file of one company. Whatever a method has written is on disk when it returns; threads may share it."""
+    """The ledger file of one company. What a method has written is on disk when it returns; threads may share it."""
 
     def __init__(self, path: Path, now: Callable[[], datetime] = utc_now) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -175,8 +175,8 @@ class Ledger:
             self._connection.execute("update letters set sent_at = ? where letter_id = ?", (now, letter.letter_id))
             for message in letter.messages:
                 self._connection.execute(
-                    "update messages set state = 'sent', attempts = attempts + 1, last_error = '', next_attempt_at = '', "
-                    "sent_at = ? where message_id = ?",
+                    "update messages set state = 'sent', attempts = attempts + 1, last_error = '', "
+                    "next_attempt_at = '', sent_at = ? where message_id = ?",
                     (now, message.message_id),
                 )
                 if message.line.subject != NOTICE and message.state != "sent":  # not when it is sent once more
@@ -243,7 +243,7 @@ class Ledger:
         return (row["title"], row["body"]) if row else None
 
     def told(self, customer_id: str) -> list[dict[str, Any]]:
-        """What each line was last told about a customer: subject, scheme, channel, audience, state, recipient, night."""
+        """What each line was last told about a customer: the columns of the table ``told``."""
         rows = self._connection.execute(
             "select * from told where customer_id = ? order by subject, scheme, channel, audience", (customer_id,)
         )
@@ -271,8 +271,8 @@ class Ledger:
         message_id = _hash(*_key(line), standing.customer_id, change.from_state, standing.state, str(spoken))
         self._connection.execute("delete from messages where message_id = ? and state = 'superseded'", (message_id,))
         self._insert(
-            message_id, line, standing.customer_id, standing.customer_name, recipient, standing.owner, change.from_state,
-            standing.state, direction, as_of_date, standing.facts,
+            message_id, line, standing.customer_id, standing.customer_name, recipient, standing.owner,
+            change.from_state, standing.state, direction, as_of_date, standing.facts,
         )  # fmt: skip
         compared.due += 1
 
@@ -281,8 +281,8 @@ class Ledger:
         from_state: str, to_state: str, direction: str, as_of_date: str, facts: Mapping[str, Any],
     ) -> None:  # fmt: skip
         self._connection.execute(
-            "insert or ignore into messages (message_id, subject, scheme, channel, audience, customer_id, customer_name, "
-            "recipient, owner, from_state, to_state, direction, as_of_date, facts, state, created_at) "
+            "insert or ignore into messages (message_id, subject, scheme, channel, audience, customer_id, "
+            "customer_name, recipient, owner, from_state, to_state, direction, as_of_date, facts, state, created_at) "
             "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'due', ?)",
             (
                 message_id, *_key(line), customer_id, customer_name, recipient, owner, from_state, to_state, direction,
@@ -376,8 +376,8 @@ class Ledger:
             "insert into seeded select 'tier_change', scheme, channel, ?, as_of_date from old_seeded", (OWNER,)
         )
         self._connection.execute(
-            "insert or ignore into messages (message_id, subject, scheme, channel, audience, customer_id, customer_name, "
-            "recipient, owner, from_state, to_state, direction, as_of_date, facts, state, attempts, letter_id, "
+            "insert or ignore into messages (message_id, subject, scheme, channel, audience, customer_id, "
+            "customer_name, recipient, owner, from_state, to_state, direction, as_of_date, facts, state, attempts, letter_id, "
             "created_at, sent_at) select message_id, 'tier_change', scheme, channel, ?, customer_id, '', recipient, "
             "recipient, '', tier, '', as_of_date, '{}', 'sent', 1, message_id, as_of_date, as_of_date "
             "from old_told where message_id is not null order by as_of_date, rowid",
@@ -464,7 +464,8 @@ def _message(row: sqlite3.Row) -> Message:
             name: row[name]
             for name in (
                 "customer_id", "customer_name", "recipient", "owner", "from_state", "to_state", "direction",
-                "as_of_date", "state", "attempts", "last_error", "next_attempt_at", "letter_id", "created_at", "sent_at",
+                "as_of_date", "state", "attempts", "last_error", "next_attempt_at", "letter_id", "created_at",
+                "sent_at",
             )
         },
     )  # fmt: skip

@@ -46,12 +46,11 @@ class Routing:
     def recipient(self, change: Change, direction: str) -> str | None:
         """Who is told of a change over its line; None when no route takes it there."""
         line, owner = change.line, change.standing.owner
+        tiers = (change.from_state, change.standing.state)
         taken = any(
             route.to == line.audience
             and line.channel in route.channel
-            and route.match.takes(
-                line.subject, line.scheme, direction, (change.from_state, change.standing.state), owner
-            )
+            and route.match.takes(line.subject, line.scheme, direction, tiers, owner)
             for route in self._routes
         )
         if not taken:

@@ -1,6 +1,6 @@
-"""A webhook whose requests are signed: the receiver can tell who sent them, that they are whole, and how old they are.
+"""A webhook with signed requests: the receiver can tell who sent them, that they are whole, and how old they are.
 
-``hmacs://:secret@host[:port]/path`` posts JSON over HTTPS, ``hmac://`` over HTTP (for one machine or a private network).
+``hmacs://:secret@host[:port]/path`` posts JSON over HTTPS, ``hmac://`` over HTTP (one machine, a private network).
 docs/alerts.md has the receiver's side.
 """
 

@@ -44,6 +44,36 @@ def run_step(name: str, night: dict[str, str], *arguments: str) -> None:
         raise _final(error) from error
 
 
+def tell_of_failure(context: dict[str, Any]) -> None:
+    """Tell operators, once a run, that the night has failed and where; for a task that is not tried again."""
+    import os
+
+    from customer_tiering.alerts.notices import notify_operators
+    from customer_tiering.profile import load_profile
+
+    error = context.get("exception")
+    cause = error.__cause__ if isinstance(error, BaseException) and error.__cause__ else error
+    if isinstance(cause, TieringError):
+        problem, next_step = cause.problem, cause.next_step
+    else:  # its text may hold anything
+        problem, next_step = (
+            f"it failed ({type(cause).__name__})",
+            "see the task's log; the next run recovers by itself",
+        )
+    night = context["ti"].xcom_pull(task_ids="begin") or {}
+    notify_operators(
+        load_profile(os.environ.get("TIERING_PROFILE", "sample")),
+        "failed_night",
+        context["run_id"],
+        {
+            "as_of_date": night.get("as_of_date", ""),
+            "step": context["ti"].task_id,
+            "problem": problem,
+            "next_step": next_step,
+        },
+    )
+
+
 def _final(error: TieringError) -> Exception:
     from airflow.sdk.exceptions import AirflowFailException
 
