@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -76,6 +77,14 @@ def compose(messages: list[Message], recipient: str, channel: str, room: int, st
             shown -= 1
     title, body = (str(text).strip() for text in texts)
     return Letter(letter_id, channel, recipient, title, body, messages[0].line.subject == NOTICE, tuple(messages))
+
+
+def test_letter(channel: str, recipient: str, company: str, language: str) -> Letter:
+    """A message that says only that the channel works."""
+    template, letter_id = _template(language), f"test-{uuid.uuid4().hex[:12]}"
+    title = str(template.notice_title("test", company, "")).strip()
+    body = str(template.notice_body("test", {"channel": channel}, letter_id)).strip()
+    return Letter(letter_id, channel, recipient, title, body, False, ())
 
 
 def _rank(message: Message) -> int:

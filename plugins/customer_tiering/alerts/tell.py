@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from customer_tiering.alerts.channels import Channel, addresses_persons, is_for_programs, open_channel
-from customer_tiering.alerts.compose import Style, Words, compose, parcels
+from customer_tiering.alerts.channels import Channel, Outcome, addresses_persons, is_for_programs, open_channel
+from customer_tiering.alerts.compose import Style, Words, compose, parcels, test_letter
 from customer_tiering.alerts.deliver import Outbox, Patience, deliver
 from customer_tiering.alerts.ledger import Ledger
 from customer_tiering.alerts.messages import Change, Letter, Message
 from customer_tiering.alerts.published import HIGH, Published, open_published
-from customer_tiering.alerts.routing import CHURN_RISK, Addresses, Routing
+from customer_tiering.alerts.routing import CHURN_RISK, Addresses, Routing, mask_address
 from customer_tiering.errors import ProfileError, TieringError
 from customer_tiering.profile import Profile
 from customer_tiering.publish.snapshot import Manifest
@@ -146,6 +146,20 @@ class Sender:
             return open_channel(name, url, address="x@localhost").room
         except ProfileError:
             return _ROOM
+
+
+def send_test(profile: Profile, name: str, to: str = "") -> tuple[Outcome, str]:
+    """Send a test message over a channel; gives the outcome and the masked address, if the channel has one.
+
+    Raises ``TieringError`` when the channel cannot be opened or the recipient has no address.
+    """
+    configured, url = profile.channels[name], profile.resolve_channel(name)
+    recipient = to or profile.alerts.fallback or OPERATORS
+    address = Addresses.of(profile).address(recipient) if addresses_persons(url) else ""
+    channel = open_channel(name, url, configured.timeout, address)
+    label = profile.label_zh if profile.language == "zh" else profile.label_en
+    letter = test_letter(name, recipient, label, profile.language)
+    return channel.send(letter), mask_address(address) if address else ""
 
 
 def _compare(profile: Profile, ledger: Ledger, published: Published, as_of_date: str, result: AlertResult) -> None:

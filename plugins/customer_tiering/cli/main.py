@@ -11,6 +11,7 @@ from rich.table import Table
 
 from customer_tiering import __version__
 from customer_tiering.cli import identity
+from customer_tiering.cli.alerts import app as alerts_app
 from customer_tiering.cli.churn import app as churn_app
 from customer_tiering.cli.common import DEFAULT_PROFILE, ProfileOption, console, errors, guarded
 from customer_tiering.cli.quarantine import app as quarantine_app
@@ -25,6 +26,7 @@ app = typer.Typer(
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(identity.app, name="identity")
 app.add_typer(churn_app, name="churn")
+app.add_typer(alerts_app, name="alerts")
 
 
 def command(function: Any) -> Any:
