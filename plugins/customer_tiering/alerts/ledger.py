@@ -379,7 +379,8 @@ class Ledger:
             "insert or ignore into messages (message_id, subject, scheme, channel, audience, customer_id, "
             "customer_name, recipient, owner, from_state, to_state, direction, as_of_date, facts, state, attempts, "
             "letter_id, created_at, sent_at) "
-            "select message_id, 'tier_change', scheme, channel, ?, customer_id, '', recipient, recipient, '', tier, '', as_of_date, '{}', 'sent', 1, message_id, as_of_date, as_of_date "
+            "select message_id, 'tier_change', scheme, channel, ?, customer_id, '', recipient, recipient, '', "
+            "tier, '', as_of_date, '{}', 'sent', 1, message_id, as_of_date, as_of_date "
             "from old_told where message_id is not null order by as_of_date, rowid",
             (OWNER,),
         )

@@ -1,4 +1,4 @@
--- What each line last said about each customer; from_state of the next message.
+-- What each line last said about each customer: the next message starts from there.
 create table told (
     subject text, scheme text, channel text, audience text, customer_id text,
     state text not null, recipient text not null, message_id text, as_of_date text not null,

@@ -139,9 +139,7 @@ def retry(
     _conclude(result)
     if resting and not any(result.failed.values()):
         first = min(message.next_attempt_at for message in resting)
-        _say(
-            f"{len(resting)} messages rest until {first} (UTC) or later; to send them now: tiering alerts retry --now"
-        )
+        _say(f"{len(resting)} messages rest until {first} (UTC) or later; to send them now: tiering alerts retry --now")
 
 
 @command("resend")
