@@ -348,9 +348,7 @@ class Recipients:
 nights = st.dictionaries(
     st.sampled_from(["C1", "C2", "C3", "C4"]), st.tuples(st.sampled_from("ABC"), st.sampled_from(["ann", "bob"]))
 )
-faults = st.lists(
-    st.sampled_from(["", "refused", "lost", "arrived", "crash before", "crash after"]), max_size=4
-)
+faults = st.lists(st.sampled_from(["", "refused", "lost", "arrived", "crash before", "crash after"]), max_size=4)
 # What is published in turn (a night, a rerun with corrected data, a promoted replay), each with faults of its step.
 histories = st.lists(st.tuples(nights, faults), min_size=1, max_size=10)
 
@@ -361,7 +359,7 @@ class _Labels:
 
 
 @given(histories, st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_what_was_read_in_the_end_is_what_is_published(history: list[tuple[Night, list[str]]], single: bool) -> None:
     """And nothing is read twice, unless it was on its way when the process died or the answer did not come."""
     channel = Recipients()

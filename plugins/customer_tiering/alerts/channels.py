@@ -172,30 +172,27 @@ def _failure(log: str) -> Outcome:
     return Outcome("failed", "the service did not take the message")
 
 
-class _Collector(logging.Handler):
-    """Collects the lines that the current thread logs."""
+class _Collector(logging.Filter):
+    """Takes the lines that a thread logs off Apprise's log, before any handler sees them."""
 
     def __init__(self) -> None:
-        super().__init__(logging.DEBUG)
+        super().__init__()
         self.by_thread: dict[int, list[str]] = {}
 
-    def emit(self, record: logging.LogRecord) -> None:
-        lines = self.by_thread.get(threading.get_ident())
-        if lines is not None:
-            lines.append(record.getMessage())
+    def filter(self, record: logging.LogRecord) -> bool:
+        self.by_thread.get(threading.get_ident(), []).append(record.getMessage())
+        return False
 
 
 _COLLECTOR = _Collector()
 
 
 class _OwnLog:
-    """Keep Apprise's log of this thread to ourselves."""
+    """Collect what Apprise logs in this thread, and keep it to ourselves."""
 
     def __enter__(self) -> list[str]:
         logger = logging.getLogger("apprise")
-        if _COLLECTOR not in logger.handlers:
-            logger.addHandler(_COLLECTOR)
-            logger.propagate = False
+        logger.addFilter(_COLLECTOR)
         logger.setLevel(logging.DEBUG)
         return _COLLECTOR.by_thread.setdefault(threading.get_ident(), [])
 

@@ -115,8 +115,9 @@ class Ledger:
                 if known != standing.state:
                     self._add(Change(line, standing, known), as_of_date, direct, compared)
             for left in waiting.values():  # customers that are no longer published
-                self._supersede(left, told.get(left.customer_id, left.from_state))
-                compared.superseded += 1
+                if not left.maybe_told:  # else it goes again: whether the recipient knows must not stay open
+                    self._supersede(left, left.from_state)
+                    compared.superseded += 1
         return compared
 
     def drop_other_lines(self, lines: Collection[Line], channels: Collection[str]) -> int:
