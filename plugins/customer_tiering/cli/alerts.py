@@ -196,10 +196,11 @@ def _load(profile: str) -> Profile:
     from customer_tiering.profile import load_profile
 
     loaded = load_profile(profile)
-    for name, value in airflow_environment(loaded).items():
-        os.environ.setdefault(name, value)
-    # Outside a task only a "server" process may look connections up in the metadata database.
-    os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
+    if any(channel.connection for channel in loaded.channels.values()):
+        for name, value in airflow_environment(loaded).items():
+            os.environ.setdefault(name, value)
+        # Outside a task only a "server" process may look connections up in the metadata database.
+        os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
     return loaded
 
 
