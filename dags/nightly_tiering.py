@@ -13,7 +13,7 @@ from typing import Any
 import pendulum
 from airflow.sdk import Asset, CronDataIntervalTimetable, Param, dag, task
 
-from customer_tiering.nightly.airflow_tasks import begin_night, judge_night, run_step
+from customer_tiering.nightly.airflow_tasks import begin_night, judge_night, run_step, tell_of_failure
 from customer_tiering.nightly.approval import HeldNight
 from customer_tiering.nightly.lateness import deadline_alert
 from customer_tiering.profile import load_profile
@@ -52,6 +52,7 @@ def landing_asset(source: str) -> Asset:
         "retry_delay": timedelta(minutes=2),
         "retry_exponential_backoff": True,
         "max_retry_delay": timedelta(minutes=30),
+        "on_failure_callback": tell_of_failure,
     },
     tags=["customer-tiering"],
 )

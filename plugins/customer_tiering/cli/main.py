@@ -11,6 +11,7 @@ from rich.table import Table
 
 from customer_tiering import __version__
 from customer_tiering.cli import identity
+from customer_tiering.cli.alerts import app as alerts_app
 from customer_tiering.cli.churn import app as churn_app
 from customer_tiering.cli.common import DEFAULT_PROFILE, ProfileOption, console, errors, guarded
 from customer_tiering.cli.operate import register
@@ -29,6 +30,7 @@ app.add_typer(identity.app, name="identity")
 app.add_typer(churn_app, name="churn")
 app.add_typer(release_app, name="release")
 register(app)
+app.add_typer(alerts_app, name="alerts")
 
 
 def command(function: Any) -> Any:

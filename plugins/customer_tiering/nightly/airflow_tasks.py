@@ -65,8 +65,39 @@ def judge_night(night: dict[str, str]) -> str:
         return "publish"
     if os.environ.get(NO_WAITING):
         hold = find(of_run.workspace, held)
-        raise _final(NightHeld(text(hold), how_to_answer(hold, of_run.profile_name)))
+        held_night = NightHeld(text(hold), how_to_answer(hold, of_run.profile_name))
+        raise _final(held_night) from held_night
     return "approve"
+
+
+def tell_of_failure(context: dict[str, Any]) -> None:
+    """Tell operators, once a run, that the night has failed and where; for a task that is not tried again."""
+    from customer_tiering.alerts.notices import notify_operators
+    from customer_tiering.profile import load_profile
+
+    error = context.get("exception")
+    cause = error.__cause__ if isinstance(error, BaseException) and error.__cause__ else error
+    if isinstance(cause, NightHeld):  # told when it was held
+        return
+    if isinstance(cause, TieringError):
+        problem, next_step = cause.problem, cause.next_step
+    else:  # its text may hold anything
+        problem, next_step = (
+            f"it failed ({type(cause).__name__})",
+            "see the task's log; the next run recovers by itself",
+        )
+    night = context["ti"].xcom_pull(task_ids="begin") or {}
+    notify_operators(
+        load_profile(os.environ.get("TIERING_PROFILE", "sample")),
+        "failed_night",
+        context["run_id"],
+        {
+            "as_of_date": night.get("as_of_date", ""),
+            "step": context["ti"].task_id,
+            "problem": problem,
+            "next_step": next_step,
+        },
+    )
 
 
 def _final(error: TieringError) -> Exception:

@@ -69,6 +69,7 @@ def interval_as_of(data_interval_end: datetime, profile: Profile) -> date:
 
 def begin(night: Night) -> dict[str, Any]:
     """Take the night: check order and rules, note run, rules and as-of date in the warehouse."""
+    from customer_tiering.alerts.routing import check_schemes
     from customer_tiering.nightly.backup import check_restored
     from customer_tiering.nightly.sources import prepare_sources
     from customer_tiering.publish.snapshot import check_order
@@ -83,6 +84,7 @@ def begin(night: Night) -> dict[str, Any]:
         check_restored(workspace)
         accepted = check_order(workspace, night.as_of)
         rules = load_rules(night.profile)
+        check_schemes(night.profile, rules.schemes())
         load_overrides(night.profile, rules)
         begin_run(workspace, night.run_id)
         prepare_sources(night.profile, night.as_of)
@@ -198,6 +200,7 @@ def _begun_rules(connection: duckdb.DuckDBPyConnection, night: Night) -> str:
 
 def judge(night: Night) -> dict[str, Any]:
     """Judge the marts before anybody sees them: the mart gate, then the circuit breaker, which may hold the night."""
+    from customer_tiering.alerts.notices import notify_operators
     from customer_tiering.quality.mart_gate import audit_marts
     from customer_tiering.release import breaker, holds
     from customer_tiering.warehouse.connection import open_warehouse
@@ -239,7 +242,8 @@ def judge(night: Night) -> dict[str, Any]:
             "rules_changed": verdict.rules_changed,
             "held": held.name if held else None,
         }
-        # A new hold is told to the operators here, once, after the warehouse was let go of.
+    if held:
+        notify_operators(profile, "held_night", held.name, holds.notice(held, profile.name))
     return step.facts
 
 
@@ -298,19 +302,22 @@ def manifest_of(profile: Profile, as_of: date, run_id: str, rules_version: str) 
 
 
 def alert(night: Night) -> dict[str, Any]:
-    """Tell what changed, once."""
+    """Tell what changed, once. A channel that does not deliver fails nothing: its messages stay due."""
     from customer_tiering.alerts.ledger import open_ledger
     from customer_tiering.alerts.tell import tell_changes
     from customer_tiering.publish.snapshot import current_folder, read_manifest
-    from customer_tiering.warehouse.connection import warehouse_lock
+    from customer_tiering.report.summary import run_warnings
 
     with journaled(night.folder, "alert") as step:
         check_run(night.workspace, night.run_id)
         folder = current_folder(night.workspace)
         if folder is None:
             raise RuntimeError("nothing is published, so there is nothing to tell")
-        with warehouse_lock(night.workspace), open_ledger(night.workspace.ledger) as ledger:
-            step.facts = asdict(tell_changes(night.profile, ledger, folder, read_manifest(folder)))
+        with open_ledger(night.workspace.ledger) as ledger:
+            result = tell_changes(
+                night.profile, ledger, folder, read_manifest(folder), warnings=run_warnings(night.folder)
+            )
+            step.facts = asdict(result)
     return step.facts
 
 

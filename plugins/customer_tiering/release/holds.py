@@ -286,6 +286,17 @@ def text(held: Hold) -> str:
     )
 
 
+def notice(held: Hold, profile_name: str) -> dict[str, object]:
+    """What operators are told when a night is held."""
+    return {
+        "as_of_date": held.facts["night"],
+        "held": held.name,
+        "beyond its limits": "; ".join(held.facts["beyond"]),
+        "answer until": f"{held.answer_until:%Y-%m-%d %H:%M} UTC, else {held.facts['unanswered']}",
+        "next step": how_to_answer(held, profile_name),
+    }
+
+
 def how_to_answer(held: Hold, profile_name: str) -> str:
     """The commands for a held night."""
     who = f"{held.name} --profile {profile_name} --owner <who> --reason <why>"

@@ -41,6 +41,17 @@ def write_summary(profile: Profile, workspace: Workspace, folder: Path) -> Path:
     return path
 
 
+def run_warnings(folder: Path) -> list[str]:
+    """What the steps of the run in ``folder`` warned of, in their order."""
+    finished = {event["step"]: event["facts"] for event in read_journal(folder) if event["event"] == "finished"}
+    extracts = [facts for name, facts in finished.items() if name.startswith("extract ")]
+    accounts = [
+        account for name, facts in finished.items() if name.startswith("gate ") for account in facts["accounts"]
+    ]
+    warned = [*extracts, *accounts, finished.get("judge", {})]
+    return [warning for facts in warned for warning in facts.get("warnings", [])]
+
+
 def collect(profile: Profile, workspace: Workspace, folder: Path) -> dict[str, Any]:
     """The facts of the run in ``folder`` and of the snapshot it published."""
     finished = {event["step"]: event for event in read_journal(folder) if event["event"] == "finished"}
@@ -92,14 +103,7 @@ def collect(profile: Profile, workspace: Workspace, folder: Path) -> dict[str, A
         "headline_scheme": manifest.headline_scheme,
         "last_accepted": finished.get("begin", {}).get("facts", {}).get("last_accepted"),
         "rows": [_night_account(account, quality) for account in accounts],
-        "warnings": [
-            warning
-            for name, event in finished.items()
-            if name.startswith("extract ")
-            for warning in event["facts"]["warnings"]
-        ]
-        + [warning for account in accounts for warning in account["warnings"]]
-        + finished.get("judge", {}).get("facts", {}).get("warnings", []),
+        "warnings": run_warnings(folder),
         "tiers": tiers,
         "changes": changes,
         "moved": moved,
@@ -221,7 +225,10 @@ def _changes_text(facts: dict[str, Any]) -> Text:
     text.append(", ".join(f"{channel} {count}" for channel, count in sent.items()) or "no channel")
     for channel, count in failed.items():
         if count:
-            text.append(f"\n  channel {channel}: {count} messages failed; they are due again the next night")
+            why = facts["alerts"].get("errors", {}).get(channel, "")
+            text.append(f"\n  channel {channel}: {count} messages failed ({why}); they stay due: tiering alerts retry")
+    for channel, count in facts["alerts"].get("given_up", {}).items():
+        text.append(f"\n  channel {channel}: {count} messages were given up: tiering alerts resend --failed")
     for warning in facts["warnings"]:
         text.append(f"\nWarning 警告: {warning}")
     return text
