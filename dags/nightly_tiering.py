@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pendulum
-from airflow.sdk import Asset, CronDataIntervalTimetable, Param, dag, task
+from airflow.sdk import Asset, CronDataIntervalTimetable, Param, dag, task, teardown
 
-from customer_tiering.nightly.airflow_tasks import begin_night, run_step
+from customer_tiering.nightly.airflow_tasks import begin_night, run_step, summarise_published
 from customer_tiering.profile import load_profile
 
 profile = load_profile(os.environ.get("TIERING_PROFILE", "sample"))
@@ -77,16 +77,23 @@ def nightly_tiering() -> None:
     def alert(night: dict[str, str]) -> None:
         run_step("alert", night)
 
+    # Alerts go first when both wait for the warehouse.
+    @task(pool=WAREHOUSE, priority_weight=0, execution_timeout=timedelta(minutes=30))
+    def report(night: dict[str, str]) -> None:
+        run_step("report", night)
+
+    # As a teardown it runs whatever became of alert and report, and these two decide the state of the run.
+    @teardown
     @task
-    def summarise(night: dict[str, str]) -> None:
-        run_step("summarise", night)
+    def summarise(night: dict[str, str] | None) -> None:
+        summarise_published(night)
 
     night = begin()
     built = build(night)
     for source in profile.sources:
         extracted = extract.override(task_id=f"extract_{source}", outlets=[landing_asset(source)])(night, source)
         extracted >> gate.override(task_id=f"gate_{source}")(night, source) >> built
-    built >> publish(night) >> alert(night) >> summarise(night)
+    built >> publish(night) >> [alert(night), report(night)] >> summarise(night)
 
 
 nightly_tiering()
