@@ -136,8 +136,10 @@ def _conclude(exit_code: int, folder: Path | None, log: Path, console: Console) 
         return 1
     print_summary(console, json.loads((folder / SUMMARY).read_text(encoding="utf-8")))
     if failures:
-        steps = ", ".join(dict.fromkeys(event["step"] for event in failures))
-        console.print(f"\n[red bold]The night is published, but {steps} failed[/] (see above). Log: {log}", highlight=False)
+        failed = ", ".join(dict.fromkeys(event["step"] for event in failures))
+        console.print(
+            f"\n[red bold]The night is published, but {failed} failed[/], see above; log: {log}", highlight=False
+        )
         return 1
     return 0
 

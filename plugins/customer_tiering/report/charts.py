@@ -148,8 +148,12 @@ def rfm_heat(cells: Sequence[dict[str, Any]], language: Language) -> str:
     zh = language == "zh"
     most = max((cell["customers"] for cell in cells), default=1)
     rows = [cell | {"ink": "white" if cell["customers"] > most * 0.45 else _INK} for cell in cells]
-    x = alt.X("f:O", title="F 频次得分 →" if zh else "F score (orders) →", sort=[1, 2, 3, 4, 5], axis=alt.Axis(labelAngle=0),
-              scale=alt.Scale(domain=[1, 2, 3, 4, 5]))  # fmt: skip
+    x = alt.X(
+        "f:O",
+        title="F 频次得分 →" if zh else "F score (orders) →",
+        axis=alt.Axis(labelAngle=0),
+        scale=alt.Scale(domain=[1, 2, 3, 4, 5]),
+    )
     y = alt.Y(
         "r:O",
         title="R 近度得分 →" if zh else "R score (recency) →",
@@ -215,7 +219,8 @@ def _svg(chart: Any, name: str) -> str:
 
     spec = chart.to_dict() | {"config": _CONFIG}
     svg = str(vl_convert.vegalite_to_svg(json.dumps(spec), vl_version=_VEGALITE))
-    width, height = re.search(r'width="([\d.]+)" height="([\d.]+)"', svg).groups()  # type: ignore[union-attr]
-    svg = re.sub(r' width="[\d.]+" height="[\d.]+"', f' style="max-width:{float(width):.0f}px"', svg, count=1)
+    # It grows and shrinks with its panel, up to its own width; fonts are the page's.
+    svg = re.sub(r' width="([\d.]+)" height="[\d.]+"', r' style="max-width:\1px"', svg, count=1)
+    svg = re.sub(r' (font-family|aria-[a-z]+|role)="[^"]*"', "", svg)
     svg = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', svg)
     return re.sub(r"url\(#", f"url(#{name}-", svg)

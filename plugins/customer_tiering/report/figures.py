@@ -33,11 +33,11 @@ _FIGURES: tuple[tuple[str, Words, Shown, bool | None, str, str], ...] = (
         "select count(*) from fct_customer_tiers where scheme = $scheme and effective_tier = 'pending'",
     ),
     (
-        "churn", Words("流失预警", "Churn risks to act on"), "integer", False, "fct_churn_risks",
+        "churn", Words("流失预警", "Churn risks"), "integer", False, "fct_churn_risks",
         "select count(*) from fct_churn_risks where risk_class = 'high' or (risk_class is null and signal_count > 0)",
     ),
     (
-        "opportunities", Words("优先商机", "Opportunities to follow up first"), "integer", True, "fct_opportunity_scores",
+        "opportunities", Words("优先商机", "Follow up first"), "integer", True, "fct_opportunity_scores",
         "select count(*) from fct_opportunity_scores where priority_rank = 1",
     ),
 )  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -89,9 +88,7 @@ def _write(profile: Profile, snapshot: Path, manifest: Manifest, quarantine: Pat
 
     folder.mkdir(parents=True, exist_ok=True)
     company = Words(profile.label_zh, profile.label_en)
-    waiting = (
-        quarantine_table(json.loads(quarantine.read_text(encoding="utf-8"))) if quarantine.is_file() else None
-    )
+    waiting = quarantine_table(json.loads(quarantine.read_text(encoding="utf-8"))) if quarantine.is_file() else None
     before = snapshot.parent / manifest.previous if manifest.previous else None
     html = render_report(
         snapshot, before if before and (before / DATABASE).is_file() else None, company, waiting, profile.language
@@ -114,4 +111,4 @@ def _point_latest_to(workspace: Workspace, folder: Path) -> None:
     fresh = workspace.reports / f".{LATEST}-new"
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(folder.name)
-    os.replace(fresh, workspace.reports / LATEST)
+    fresh.replace(workspace.reports / LATEST)

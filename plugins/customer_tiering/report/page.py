@@ -110,22 +110,23 @@ def both(words: Words | str) -> Markup:
     return Markup('<span class="zh" lang="zh">{}</span><span class="en" lang="en">{}</span>').format(*words)
 
 
-def shown(value: Any, kind: str) -> Words:
+def shown(value: Any, kind: str, digits: int = 2) -> Words:
     """A figure for a card: large amounts in 亿 and 万, or in B, M and K."""
     if kind == "percent":
         return Words(*([f"{value:.1%}"] * 2))
     if kind == "money":
         return Words(
-            _large(value, ((10**8, " 亿"), (10**4, " 万"))), _large(value, ((10**9, "B"), (10**6, "M"), (10**3, "K")))
+            _large(value, ((10**8, " 亿"), (10**4, " 万")), digits),
+            _large(value, ((10**9, "B"), (10**6, "M"), (10**3, "K")), digits or 1),
         )
     return Words(*([f"{value:,}"] * 2))
 
 
-def _large(value: Any, units: tuple[tuple[int, str], ...]) -> str:
+def _large(value: Any, units: tuple[tuple[int, str], ...], digits: int) -> str:
     number = float(value)
     for size, name in units:
         if abs(number) >= size:
-            return f"{number / size:,.2f}{name}"
+            return f"{number / size:,.{digits}f}{name}"
     return f"{number:,.0f}"
 
 
@@ -233,8 +234,12 @@ class _Page:
                     "width": column.width,
                 }
                 for column in table.columns
+                if column.on_page
             ],
-            "rows": [[self._cell(value) for value in row] for row in rows],
+            "rows": [
+                [self._cell(value) for column, value in zip(table.columns, row, strict=True) if column.on_page]
+                for row in rows
+            ],
             "total": total,
         }
         return True
@@ -303,16 +308,16 @@ class _Page:
             return None
         rows = fetch_rows(
             self._connection,
-            "with spent as (select annual_spend, row_number() over (order by annual_spend desc, customer_id) as place, "
+            "with buyers as (select row_number() over ranked as place, sum(annual_spend) over ranked as held, "
             "count(*) over () as customers, sum(annual_spend) over () as total from fct_customer_indicators "
-            "where annual_spend > 0) "
-            "select max(place) / any_value(customers) as share, "
-            "(select sum(b.annual_spend) from spent b where b.place <= max(a.place)) / any_value(total) as spend "
-            f"from spent a group by cast(floor((place - 1) * {_CURVE_POINTS} / customers) as integer) order by share",
+            "where order_frequency > 0 and annual_spend is not null "  # as in agg_spend_concentration
+            "window ranked as (order by annual_spend desc, customer_id)) "
+            "select max(place) / any_value(customers) as share, arg_max(held, place) / nullif(any_value(total), 0) as spend "
+            f"from buyers group by cast(floor((place - 1) * {_CURVE_POINTS} / customers) as integer) order by share",
         )
-        points = [(0.0, 0.0), *((float(row["share"]), float(row["spend"])) for row in rows)]
-        if not rows:
+        if not rows or rows[0]["spend"] is None:
             return None
+        points = [(0.0, 0.0), *((float(row["share"]), float(row["spend"])) for row in rows)]
         marks = self._connection.execute(
             "select top_share, spend_share from agg_spend_concentration "
             "where top_share in (0.05, 0.2, 0.5) and spend_share is not null order by 1"
@@ -333,7 +338,7 @@ class _Page:
         )
         return self._chart(
             charts.rfm_heat,
-            lambda language: [row | {"spend": getattr(shown(row["spend"] or 0, "money"), language)} for row in rows],
+            lambda language: [row | {"spend": getattr(shown(row["spend"] or 0, "money", 0), language)} for row in rows],
         )
 
     def _transitions(self) -> dict[str, Markup] | None:

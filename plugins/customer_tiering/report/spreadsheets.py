@@ -1,4 +1,4 @@
-"""Values for spreadsheets: a text that a program would take for a formula stays harmless, also after an export to CSV."""
+"""Values for spreadsheets: a text that looks like a formula stays a text, also after an export to CSV."""
 
 from __future__ import annotations
 

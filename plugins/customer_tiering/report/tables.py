@@ -21,12 +21,16 @@ Kind = Literal["text", "label", "date", "integer", "number", "money", "percent"]
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its name in the query, its headings, how values are shown and its width in characters."""
+    """A column: its name in the query, its headings, how values are shown and its width in characters.
+
+    ``on_page``: whether the page shows it, too; the workbook shows all.
+    """
 
     name: str
     heading: Words
     kind: Kind = "text"
     width: int = 12
+    on_page: bool = True
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,10 @@ _ADVICE = Column("advice", Words("建议", "Advice"), "label", 60)
 SUMMARY = Table(
     "summary",
     Words("分级汇总", "Tier summary"),
-    Words("主方案各等级的客户、消费、毛利率(按消费加权)与策略", "Headline scheme: customers, spend, margin weighted by spend, strategy"),
+    Words(
+        "主方案各等级的客户、消费、毛利率(按消费加权)与策略",
+        "Headline scheme: customers, spend, margin weighted by spend, strategy",
+    ),
     ("agg_tier_summary",),
     f"select {_tier('a.tier')}, customers, customer_share, annual_spend, spend_share, average_margin, "
     "strategy_zh, strategy_en from agg_tier_summary a where scheme = $scheme order by a.tier_rank nulls last, a.tier",
@@ -132,13 +139,13 @@ CUSTOMERS = Table(
         Column("score", Words("得分", "Score"), "number"),
         Column("annual_spend", Words("年消费", "Annual spend"), "money", 16),
         Column("industry", Words("行业", "Industry"), width=22),
-        Column("region", Words("地区", "Region")),
+        Column("region", Words("地区", "Region"), on_page=False),
         _OWNER,
         Column("contact_masked", Words("联系人(脱敏)", "Contact, masked"), width=16),
         Column("phone_masked", Words("电话(脱敏)", "Phone, masked"), width=18),
-        Column("registered_on", Words("注册日期", "Registered"), "date"),
+        Column("registered_on", Words("注册日期", "Registered"), "date", on_page=False),
         Column("last_order_on", Words("最近下单", "Last order"), "date"),
-        Column("cumulative_spend", Words("累计消费", "Cumulative spend"), "money", 18),
+        Column("cumulative_spend", Words("累计消费", "Cumulative spend"), "money", 18, on_page=False),
     ),
 )
 
@@ -223,10 +230,10 @@ CHURN = Table(
         Column("risk", Words("风险", "Risk"), "label", 14),
         Column("probability", Words("流失概率", "Probability"), "percent"),
         Column("reasons", Words("主要原因", "Reasons"), "label", 48),
-        Column("signals", Words("预警信号", "Signals"), "label", 36),
-        Column("last_order_on", Words("最近下单", "Last order"), "date"),
+        Column("signals", Words("预警信号", "Signals"), "label", 30),
+        Column("last_order_on", Words("最近下单", "Last order"), "date", on_page=False),
         Column("spend_365d", Words("近一年消费", "Spend, 365 days"), "money", 16),
-        Column("spend_at_risk", Words("风险金额", "Spend at risk"), "money", 16),
+        Column("spend_at_risk", Words("风险金额", "Spend at risk"), "money", 16, on_page=False),
         _ADVICE,
         _OWNER,
     ),
@@ -241,7 +248,7 @@ OPPORTUNITIES = Table(
     "label_en as priority_en, score, budget, stage, opened_on, advice_zh, advice_en, owner "
     "from fct_opportunity_scores order by priority_rank nulls last, score desc nulls last, opportunity_id",
     (
-        Column("opportunity_id", Words("商机编号", "Opportunity no."), width=18),
+        Column("opportunity_id", Words("商机编号", "Opportunity no."), width=18, on_page=False),
         Column("opportunity_name", Words("商机", "Opportunity"), width=24),
         _ID,
         _NAME,
@@ -249,7 +256,7 @@ OPPORTUNITIES = Table(
         Column("score", Words("得分", "Score"), "number"),
         Column("budget", Words("预算", "Budget"), "money", 16),
         Column("stage", Words("阶段", "Stage"), width=14),
-        Column("opened_on", Words("创建日期", "Opened"), "date"),
+        Column("opened_on", Words("创建日期", "Opened"), "date", on_page=False),
         _ADVICE,
         _OWNER,
     ),
@@ -328,13 +335,18 @@ PENDING_CUSTOMERS = Table(
     ),
 )
 
+_BELOW = {"true": Words("偏低", "below"), "false": Words("", "")}
+
 SATISFACTION = Table(
     "satisfaction",
     Words("满意度诊断", "Satisfaction by tier"),
-    Words("各等级的满意度、投诉与服务时效;低于整体者标出主要原因", "Ratings, complaints and service times; what drags a tier below the whole"),
+    Words(
+        "各等级的满意度、投诉与服务时效;低于整体者标出主要原因",
+        "Ratings, complaints and service times; what drags a tier below the whole",
+    ),
     ("agg_tier_satisfaction",),
     f"select {_tier('a.tier')}, customers, customers_rated, csat, scheme_csat, "
-    f"{_words('cast(is_below_scheme as varchar)', {'true': Words('偏低', 'below'), 'false': Words('', '')}, 'verdict')}, "
+    f"{_words('cast(is_below_scheme as varchar)', _BELOW, 'verdict')}, "
     "dissatisfied_customers, dissatisfied_share, complaints, complaints_per_customer, first_response_hours, "
     "resolution_hours, main_driver_zh, main_driver_en from agg_tier_satisfaction a where scheme = $scheme "
     "order by a.tier_rank nulls last, a.tier",
@@ -432,7 +444,10 @@ SCORE_RULES = Table(
 QUALITY = Table(
     "quality",
     Words("数据质量", "Data quality"),
-    Words("当晚每类数据的去向:到达 = 保留 + 合并 + 隔离", "What became of every row of the night: in = kept + merged + quarantined"),
+    Words(
+        "当晚每类数据的去向:到达 = 保留 + 合并 + 隔离",
+        "What became of every row of the night: in = kept + merged + quarantined",
+    ),
     ("fct_data_quality",),
     "select source, entity, rows_in, rows_kept, rows_merged, rows_quarantined, rows_released, "
     "rows_quarantined / nullif(rows_in, 0) as quarantined_share from fct_data_quality "
@@ -466,8 +481,8 @@ QUARANTINE = Table(
 )
 
 TABLES = (
-    SUMMARY, SCHEMES, STANDARDS, SCORE_RULES, ASSESSMENTS, CHANGES, CHURN, OPPORTUNITIES, UPGRADES, COST_CUTS, PHASE_OUTS,
-    PENDING_CUSTOMERS, QUARANTINE, QUALITY, CUSTOMERS, RFM, SATISFACTION,
+    SUMMARY, SCHEMES, STANDARDS, SCORE_RULES, ASSESSMENTS, CHANGES, CHURN, OPPORTUNITIES, UPGRADES, COST_CUTS,
+    PHASE_OUTS, PENDING_CUSTOMERS, QUARANTINE, QUALITY, CUSTOMERS, RFM, SATISFACTION,
 )  # fmt: skip
 
 

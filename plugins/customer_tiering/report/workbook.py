@@ -286,8 +286,9 @@ def cell_value(value: Any) -> str | float | int | date | None:
         return float(value)
     if isinstance(value, str):
         return harmless(value)[:_MAX_TEXT]
-    return value  # type: ignore[no-any-return]
+    return value
 
 
 def _cut_note(shown: int, rows: int) -> str:
-    return f"仅前 {shown:,} 行,共 {rows:,} 行,其余见数据集市 / The first {shown:,} of {rows:,} rows; the rest is in the mart"
+    english = f"The first {shown:,} of {rows:,} rows; the rest is in the mart"
+    return f"仅前 {shown:,} 行,共 {rows:,} 行,其余见数据集市 / {english}"
