@@ -312,7 +312,8 @@ class _Page:
             "count(*) over () as customers, sum(annual_spend) over () as total from fct_customer_indicators "
             "where order_frequency > 0 and annual_spend is not null "  # as in agg_spend_concentration
             "window ranked as (order by annual_spend desc, customer_id)) "
-            "select max(place) / any_value(customers) as share, arg_max(held, place) / nullif(any_value(total), 0) as spend "
+            "select max(place) / any_value(customers) as share, "
+            "arg_max(held, place) / nullif(any_value(total), 0) as spend "
             f"from buyers group by cast(floor((place - 1) * {_CURVE_POINTS} / customers) as integer) order by share",
         )
         if not rows or rows[0]["spend"] is None:
