@@ -14,6 +14,7 @@ from typing import Any
 
 import duckdb
 import xlsxwriter
+from xlsxwriter.exceptions import FileCreateError
 from xlsxwriter.worksheet import Worksheet
 
 from customer_tiering.publish.snapshot import Manifest
@@ -55,10 +56,10 @@ def write_workbook(
     *,
     max_rows: int = _MAX_ROWS,
 ) -> None:
-    """Write the workbook of the snapshot behind ``connection``.
+    """Write the workbook of the snapshot behind ``connection``; the same snapshot gives the same file.
 
-    A table with more than ``max_rows`` rows is cut; its sheet and the first sheet say so. The same snapshot gives the
-    same file.
+    A table with more than ``max_rows`` rows is cut; its sheet and the first sheet say so. Raises ``OSError`` when the
+    file cannot be written.
     """
     book = xlsxwriter.Workbook(
         str(path),
@@ -69,10 +70,11 @@ def write_workbook(
             "default_date_format": _FORMATS["date"],
         },
     )
+    _Writer(book, connection, manifest, company, quarantine, max_rows).write()
     try:
-        _Writer(book, connection, manifest, company, quarantine, max_rows).write()
-    finally:
         book.close()
+    except FileCreateError as error:
+        raise error.args[0] from error  # the operating system's own error
 
 
 class _Writer:
@@ -285,7 +287,7 @@ def cell_value(value: Any) -> str | float | int | date | None:
     if isinstance(value, Decimal):
         return float(value)
     if isinstance(value, str):
-        return harmless(value)[:_MAX_TEXT]
+        return harmless(value)[:_MAX_TEXT] or None
     return value
 
 
