@@ -7,6 +7,7 @@ the nightly run may read its results, nobody else.
 from __future__ import annotations
 
 import os
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote, urlsplit
@@ -19,14 +20,14 @@ from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Resp
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.middleware.base import RequestResponseEndpoint
 
-from customer_tiering.airflow_page.snapshot import find_customers, past_nights, schemes_of, tier_summary
+from customer_tiering.airflow_page.snapshot import find_customers, past_nights, schemes_of, tier_labels, tier_summary
 from customer_tiering.errors import TieringError
 from customer_tiering.profile import Profile, load_profile
 from customer_tiering.publish.snapshot import current_folder, read_manifest
 from customer_tiering.report.assessment import number
 from customer_tiering.report.files import REPORT, WORKBOOK, latest_folder
 from customer_tiering.report.page import TEMPLATES, environment
-from customer_tiering.report.words import CAUSES, PENDING, REASONS, STATUS, Words, words_of
+from customer_tiering.report.words import CAUSES, REASONS, STATUS, Words, words_of
 from customer_tiering.scoring.explain import explain
 
 DAG_ID = "nightly_tiering"
@@ -83,7 +84,8 @@ def home(request: Request) -> Response:
         request,
         profile=profile,
         manifest=manifest,
-        tiers=tier_summary(snapshot, manifest.headline_scheme),
+        summary=tier_summary(snapshot, manifest.headline_scheme),
+        tiers=tier_labels(snapshot, manifest.headline_scheme),
         report_night=reports.name[:10] if reports else None,
     )
 
@@ -106,9 +108,17 @@ def workbook() -> FileResponse:
 def customers(request: Request, q: Annotated[str, Query(max_length=200)] = "") -> Response:
     """Customers whose number, name or account manager contains the text."""
     profile, snapshot = _company()
-    found = find_customers(snapshot, read_manifest(snapshot).headline_scheme, q, HITS + 1)
+    scheme = read_manifest(snapshot).headline_scheme
+    found = find_customers(snapshot, scheme, q, HITS + 1)
     return _page(
-        "customers.html.j2", request, profile=profile, q=q, customers=found[:HITS], more=len(found) > HITS, hits=HITS
+        "customers.html.j2",
+        request,
+        profile=profile,
+        q=q,
+        customers=found[:HITS],
+        more=len(found) > HITS,
+        hits=HITS,
+        tiers=tier_labels(snapshot, scheme),
     )
 
 
@@ -127,6 +137,9 @@ def customer(
         profile=profile,
         one=explained,
         schemes=schemes_of(snapshot, explained.customer["customer_id"]),
+        tiers=tier_labels(snapshot, explained.scheme["scheme"]),
+        indicators={row["indicator"]: Words(row["label_zh"], row["label_en"]) for row in explained.scores},
+        units={row["indicator"]: row["unit"] for row in explained.scores},
     )
 
 
@@ -159,18 +172,23 @@ def _page(template: str, request: Request, status: int = 200, **values: Any) -> 
     return HTMLResponse(text, status_code=status)
 
 
+def _measured(value: Decimal | str | None, unit: str | None) -> str:
+    """A value of an indicator: shares as percent, everything else as it stands."""
+    if isinstance(value, Decimal):
+        return f"{value:.2%}" if unit in ("share", "share per year") else number(value)
+    return value or number(None)
+
+
 def _templates() -> jinja2.Environment:
     made = environment()
     made.loader = jinja2.FileSystemLoader([Path(__file__).with_name("templates"), TEMPLATES])
-    made.filters |= {"number": number, "address": lambda text: quote(str(text), safe="")}
+    made.filters |= {"number": number, "measured": _measured, "address": lambda text: quote(str(text), safe="")}
     made.globals |= {
         "style": (TEMPLATES / "style.css").read_text(encoding="utf-8"),
         "of": words_of,
         "REASONS": REASONS,
         "CAUSES": CAUSES,
         "STATUS": STATUS,
-        "PENDING": PENDING,
-        "Words": Words,
     }
     return made
 

@@ -8,6 +8,7 @@ from typing import Any
 import duckdb
 
 from customer_tiering.publish.snapshot import DATABASE, MANIFEST, read_manifest
+from customer_tiering.report.words import PENDING, Words
 from customer_tiering.warehouse.rows import fetch_rows
 from customer_tiering.workspace import Workspace
 
@@ -48,6 +49,12 @@ def schemes_of(snapshot: Path, customer_id: str) -> list[dict[str, Any]]:
         "order by s.scheme",
         {"id": customer_id},
     )
+
+
+def tier_labels(snapshot: Path, scheme: str) -> dict[str, Words]:
+    """Labels of a scheme's tiers by code, pending among them."""
+    rows = _read(snapshot, "select * from dim_tiers where scheme = $scheme", {"scheme": scheme})
+    return {row["tier"]: Words(row["label_zh"], row["label_en"]) for row in rows} | {"pending": PENDING}
 
 
 def past_nights(workspace: Workspace, snapshot: Path) -> list[dict[str, Any]]:

@@ -206,7 +206,7 @@ CHANGES = Table(
         Column("to", Words("新等级", "To"), "label", 20),
         Column("direction", Words("方向", "Direction"), "label", 18),
         Column("reason", Words("依据", "Reason"), "label", 28),
-        Column("cause", Words("原因", "Cause"), "label", 18),
+        Column("cause", Words("原因", "Cause"), "label", 18, on_page=False),
         Column("from_score", Words("原得分", "Score before"), "number"),
         Column("to_score", Words("新得分", "Score after"), "number"),
         Column("annual_spend", Words("年消费", "Annual spend"), "money", 16),

@@ -137,8 +137,9 @@ class _Writer:
     def _write_cover(self, sheet: Worksheet, listed: list[tuple[Table, int, int]]) -> None:
         sheet.hide_gridlines(2)
         sheet.set_column(0, 0, 34)
-        sheet.set_column(1, 1, 12)
-        sheet.set_column(2, 2, 100)
+        sheet.set_column(1, 1, 22)
+        sheet.set_column(2, 2, 120)
+        _fit_to_width(sheet)
         sheet.set_row(0, 30)
         sheet.write_string(0, 0, f"{self._company.zh} · {self._company.en}", self._title)
         facts = (
@@ -176,10 +177,8 @@ class _Writer:
         sheet.freeze_panes(HEADER_ROW + 1, 2 if columns[0].name in ("customer_id", "opportunity_id") else 1)
         if filled.rows:
             sheet.autofilter(HEADER_ROW, 0, HEADER_ROW + len(filled.rows), len(columns) - 1)
-        sheet.set_landscape()
-        sheet.set_paper(9)  # A4
-        sheet.fit_to_pages(1, 0)
         sheet.repeat_rows(HEADER_ROW)
+        _fit_to_width(sheet)
 
     def _write_row(self, sheet: Worksheet, row: int, columns: Iterable[Column], values: tuple[Any, ...]) -> None:
         for index, (column, value) in enumerate(zip(columns, values, strict=True)):
@@ -249,6 +248,13 @@ class _Writer:
                 column,
                 {"type": "data_bar", "bar_color": "#93c5fd", "bar_solid": True, "min_type": "num", "min_value": 0},
             )
+
+
+def _fit_to_width(sheet: Worksheet) -> None:
+    """Print on A4 across, all columns on a page."""
+    sheet.set_landscape()
+    sheet.set_paper(9)
+    sheet.fit_to_pages(1, 0)
 
 
 def summary_total(filled: Filled) -> tuple[Any, ...]:
