@@ -5,7 +5,7 @@ Airflow executes this file at the start of every process, so the page itself is 
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
@@ -23,8 +23,10 @@ class TieringPage(AirflowPlugin):
     """Registers the page; the app checks by itself who may see it."""
 
     name = "tiering_page"
-    fastapi_apps: ClassVar[list[Any]] = [{"app": page, "url_prefix": PREFIX, "name": "Customer tiers"}]
-    external_views: ClassVar[list[Any]] = [
+    fastapi_apps = [  # noqa: RUF012 - as Airflow declares it
+        {"app": page, "url_prefix": PREFIX, "name": "Customer tiers"}
+    ]
+    external_views = [  # noqa: RUF012 - as Airflow declares it
         {
             "name": "Customer tiers 客户分级",
             "href": f"{PREFIX}/",
