@@ -30,6 +30,7 @@ def run_night(profile_name: str, as_of: date, run_id: str = "test") -> steps.Nig
     steps.judge(night)
     steps.publish(night)
     steps.alert(night)
+    steps.report(night)
     steps.summarise(night)
     return night
 

@@ -83,6 +83,8 @@ class Profile(BaseModel):
     channels: dict[str, Channel] = Field(default_factory=dict)
     alerts: AlertSettings = Field(default_factory=AlertSettings)
     keep_snapshots: int = Field(default=7, ge=2)
+    keep_reports: int = Field(default=30, ge=1)
+    """How many run folders stay under ``reports/``."""
     catch_up_nights: int = Field(default=92, ge=0)
     """How many missed nights are computed with the next one, at most."""
     language: Literal["en", "zh"] = "en"

@@ -41,6 +41,10 @@ for dag_id, dag in bag.dags.items():
             "backoff": bool(task.retry_exponential_backoff),
             "after": sorted(task.upstream_task_ids),
             "outlets": sorted(outlet.uri for outlet in task.outlets),
+            "teardown": task.is_teardown,
+            "fails_run": task.on_failure_fail_dagrun,
+            "rule": str(getattr(task.trigger_rule, "value", task.trigger_rule)),
+            "weight": task.priority_weight,
         }
     dags[dag_id] = {
         "tasks": tasks,
@@ -74,6 +78,21 @@ _, errors = plugins_manager._get_plugins()
 files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
 folder = Path(sys.argv[1])
 print(json.dumps([errors, sorted(Path(file).name for file in files if file and folder in Path(file).parents)]))
+"""
+
+
+# What the plugin registers, and what of the page was imported for it.
+PAGE = """
+import json, sys
+from airflow import plugins_manager
+
+apps, _ = plugins_manager.get_fastapi_plugins()
+(plugin,) = plugins_manager._get_plugins()[0]
+print(json.dumps({
+    "apps": [[app["url_prefix"], app["name"]] for app in apps],
+    "views": [[view["url_route"], view["href"]] for view in plugin.external_views],
+    "modules": sorted(name for name in sys.modules if name.startswith(("customer_tiering.airflow_page", "duckdb"))),
+}))
 """
 
 
@@ -124,10 +143,21 @@ def test_the_tasks_are_wired_as_documented(parsed: tuple[str, dict[str, Any]]) -
         "approve": ["begin", "judge"],
         "publish": ["approve", "begin", "judge"],
         "alert": ["begin", "publish"],
-        "summarise": ["alert", "begin"],
+        "report": ["begin", "publish"],
+        "summarise": ["alert", "begin", "report"],
     }
     tasks = found["dags"]["nightly_tiering"]["tasks"]
     assert {task: facts["after"] for task, facts in tasks.items()} == after
+
+
+def test_a_failing_report_stops_neither_alerts_nor_the_summary(parsed: tuple[str, dict[str, Any]]) -> None:
+    """The summary runs whatever becomes of the two, and leaves it to them to say how the run ended."""
+    _, found = parsed
+    tasks = found["dags"]["nightly_tiering"]["tasks"]
+    assert "report" not in tasks["alert"]["after"]
+    assert [task for task, facts in tasks.items() if facts["teardown"]] == ["summarise"]
+    assert tasks["summarise"]["rule"] == "all_done_setup_success" and not tasks["summarise"]["fails_run"]
+    assert tasks["report"]["weight"] < tasks["alert"]["weight"], "alerts go first"
 
 
 def test_only_one_task_at_a_time_touches_the_warehouse(parsed: tuple[str, dict[str, Any]]) -> None:
@@ -216,7 +246,15 @@ def executed_plugins(folder: Path, home: Path) -> list[str]:
 
 def test_airflow_takes_nothing_of_the_package_for_a_plugin(tmp_path: Path) -> None:
     """Airflow executes what lies in the plugins folder; the package is only there to be imported."""
-    assert executed_plugins(ROOT / "plugins", tmp_path) == []
+    assert executed_plugins(ROOT / "plugins", tmp_path) == ["tiering_page.py"]
+
+
+def test_the_page_is_imported_by_its_first_request_only(tmp_path: Path) -> None:
+    """Every process of Airflow executes the plugin, and only the API server answers requests."""
+    found = json.loads(airflow_python(PAGE, ROOT / "plugins", tmp_path))
+    assert found["apps"] == [["/tiering", "Customer tiers"]]
+    assert found["views"] == [["customer-tiers", "/tiering/"]]
+    assert found["modules"] == []
 
 
 def test_the_ignore_patterns_are_what_keeps_the_package_out(tmp_path: Path) -> None:

@@ -203,6 +203,22 @@ def what_if(
 
 
 @command
+def report(
+    profile: ProfileOption = DEFAULT_PROFILE,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder to write into; default: the night's folder under reports/.")
+    ] = None,
+) -> None:
+    """Write report (HTML) and workbook (Excel) of the published night again."""
+    from customer_tiering.profile import load_profile
+    from customer_tiering.report.files import build_reports
+
+    files = build_reports(load_profile(profile), out)
+    for path in (files.report, files.workbook):
+        console.print(f"{path}  ({path.stat().st_size / 1024:,.0f} KB)", soft_wrap=True, highlight=False)
+
+
+@command
 def replay(
     first: Annotated[str, typer.Option("--from", help="First night to recompute (YYYY-MM-DD).")] = "",
     last: Annotated[str, typer.Option("--to", help="Last night; default: the published one.")] = "",

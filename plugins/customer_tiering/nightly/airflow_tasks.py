@@ -100,6 +100,22 @@ def tell_of_failure(context: dict[str, Any]) -> None:
     )
 
 
+def summarise_published(night: dict[str, str] | None) -> None:
+    """Summarise a run that was published, also when alerts or report failed; skip the summary of any other run."""
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    from customer_tiering.nightly import steps
+    from customer_tiering.nightly.journal import read_journal
+
+    published = night is not None and any(
+        (event["step"], event["event"]) == ("publish", "finished")
+        for event in read_journal(steps.Night(**night).folder)
+    )
+    if night is None or not published:
+        raise AirflowSkipException("nothing of this run was published; the task that failed says why")
+    run_step("summarise", night)
+
+
 def _final(error: TieringError) -> Exception:
     from airflow.sdk.exceptions import AirflowFailException
 

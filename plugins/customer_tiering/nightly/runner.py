@@ -123,6 +123,9 @@ def _facts(event: dict[str, Any]) -> Iterator[str]:
         yield "HELD" if facts.get("held") else f"{len(facts.get('warnings', []))} warnings"
     if event["step"] == "alert":
         yield f"{sum(facts.get('sent', {}).values())} sent"
+    if event["step"] == "report" and facts:
+        yield Path(facts["report"]).name
+        yield Path(facts["workbook"]).name
 
 
 def _conclude(profile: Profile, exit_code: int, folder: Path | None, log: Path, console: Console) -> int:
@@ -139,12 +142,18 @@ def _conclude(profile: Profile, exit_code: int, folder: Path | None, log: Path, 
         console.print(event["problem"], markup=False, highlight=False)
         if event["next_step"]:
             console.print(f"Next step: {event['next_step']}", markup=False, highlight=False)
-    if failures or folder is None or not (folder / SUMMARY).exists():
+    if folder is None or not (folder / SUMMARY).exists():
         if not failures:
             console.print(f"[red bold]the night did not finish[/] (Airflow's exit code {exit_code}); see {log}")
         console.print(f"Nothing half-done is published. Log: {log}", highlight=False)
         return 1
     print_summary(console, json.loads((folder / SUMMARY).read_text(encoding="utf-8")))
+    if failures:
+        failed = ", ".join(dict.fromkeys(event["step"] for event in failures))
+        console.print(
+            f"\n[red bold]The night is published, but {failed} failed[/], see above; log: {log}", highlight=False
+        )
+        return 1
     return 0
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # A publication needs a judgement of what the last build made.
 _BEFORE = ("build", "judge")
-RELEASE = ("publish", "alert", "summarise")
+RELEASE = ("publish", "alert", "report", "summarise")
 """The steps that approving a held night runs."""
 
 
@@ -318,6 +318,25 @@ def alert(night: Night) -> dict[str, Any]:
                 night.profile, ledger, folder, read_manifest(folder), warnings=run_warnings(night.folder)
             )
             step.facts = asdict(result)
+    return step.facts
+
+
+def report(night: Night) -> dict[str, Any]:
+    """Write report and workbook of the published night, for people to look at."""
+    from customer_tiering.report.files import build_reports, keep_quarantine, prune_reports
+    from customer_tiering.warehouse.connection import open_warehouse
+    from customer_tiering.warehouse.quarantine import open_by_rule
+
+    with journaled(night.folder, "report") as step:
+        check_run(night.workspace, night.run_id)
+        with open_warehouse(night.workspace) as connection:
+            keep_quarantine(night.folder, open_by_rule(connection))
+        files = build_reports(night.profile)
+        step.facts = {
+            "report": str(files.report),
+            "workbook": str(files.workbook),
+            "pruned": prune_reports(night.workspace, night.profile.keep_reports),
+        }
     return step.facts
 
 

@@ -14,21 +14,13 @@ from rich.text import Text
 from customer_tiering.nightly.journal import read_journal
 from customer_tiering.profile import Profile
 from customer_tiering.publish.snapshot import DATABASE, current_folder, read_manifest
+from customer_tiering.report.words import DIRECTIONS, words_of
 from customer_tiering.warehouse.rows import fetch_rows
 from customer_tiering.workspace import Workspace
 
 SUMMARY = "summary.json"
 _CHANGES_SHOWN = 20
 _COUNTS = ("rows_in", "rows_kept", "rows_merged", "rows_quarantined", "rows_released")
-_DIRECTIONS = {
-    "up": "up 升级",
-    "down": "down 降级",
-    "entered": "first tier 首次分级",
-    "left": "left 离开",
-    "to_pending": "to pending 转待评估",
-    "from_pending": "from pending 待评估转出",
-    "moved": "moved 平移",
-}
 
 
 def write_summary(profile: Profile, workspace: Workspace, folder: Path) -> Path:
@@ -108,6 +100,7 @@ def collect(profile: Profile, workspace: Workspace, folder: Path) -> dict[str, A
         "changes": changes,
         "moved": moved,
         "alerts": finished.get("alert", {}).get("facts", {}),
+        "files": finished.get("report", {}).get("facts", {}),
         "quarantine": _quarantine_by_rule(workspace),
         "build": finished.get("build", {}).get("facts", {}),
         "published": str(snapshot),
@@ -207,7 +200,7 @@ def _changes_text(facts: dict[str, Any]) -> Text:
     if not any(row["scheme"] == facts["headline_scheme"] for row in facts["changes"]):
         text.append("  none 无\n")
     for row in [row for row in facts["changes"] if row["scheme"] == facts["headline_scheme"]]:
-        direction = _DIRECTIONS.get(row["direction"], row["direction"])
+        direction = words_of(row["direction"], DIRECTIONS)
         text.append(f"  {row['scheme']}: {row['customers']:,} {direction}\n")
     for row in facts["moved"][:_CHANGES_SHOWN]:
         text.append(
@@ -250,9 +243,13 @@ def _seconds_table(facts: dict[str, Any]) -> Table:
 
 
 def _files_text(facts: dict[str, Any]) -> Text:
+    files = facts["files"]
+    missing = f"not written; to write it: tiering report --profile {facts['profile']}"
     lines = [
         f"Published 已发布   {facts['published']}  (pointer: {Path(facts['published']).parent / 'current'})",
-        f"Run report 运行记录 {facts['report_folder']}",
+        f"Report 报告        {files.get('report', missing)}",
+        f"Workbook 工作簿    {files.get('workbook', missing)}",
+        f"Run folder 运行记录 {facts['report_folder']}",
         *(f"Data Docs 质量报告 {path}" for path in facts["data_docs"]),
     ]
     return Text("\n".join(lines))
