@@ -73,6 +73,10 @@ def nightly_tiering() -> None:
     def publish(night: dict[str, str]) -> None:
         run_step("publish", night)
 
+    @task
+    def publish_postgres(night: dict[str, str]) -> None:
+        run_step("publish_postgres", night)
+
     @task(pool=WAREHOUSE)
     def alert(night: dict[str, str]) -> None:
         run_step("alert", night)
@@ -86,7 +90,10 @@ def nightly_tiering() -> None:
     for source in profile.sources:
         extracted = extract.override(task_id=f"extract_{source}", outlets=[landing_asset(source)])(night, source)
         extracted >> gate.override(task_id=f"gate_{source}")(night, source) >> built
-    built >> publish(night) >> alert(night) >> summarise(night)
+    published = publish(night)
+    built >> published >> alert(night) >> summarise(night)
+    if profile.postgres_target:  # a copy: nothing waits for it
+        published >> publish_postgres(night)
 
 
 nightly_tiering()

@@ -28,6 +28,8 @@ def run_night(profile_name: str, as_of: date, run_id: str = "test") -> steps.Nig
         steps.gate(night, name)
     steps.build(night)
     steps.publish(night)
+    if night.profile.postgres_target:
+        steps.publish_postgres(night)
     steps.alert(night)
     steps.summarise(night)
     return night

@@ -51,5 +51,13 @@ class PublishError(TieringError):
     """The snapshot could not be published or read."""
 
 
+class ContractError(TieringError):
+    """The marts and their contract disagree."""
+
+
+class TargetError(PublishError):
+    """A second place for the marts (Postgres) could not be brought up to date; the snapshot is published all the same."""
+
+
 class TrainingRefused(TieringError):
     """There is too little data for a churn model worth the name; the rule signals stand alone."""

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from customer_tiering import __version__
-from customer_tiering.cli import identity
+from customer_tiering.cli import bi, identity
 from customer_tiering.cli.churn import app as churn_app
 from customer_tiering.cli.common import DEFAULT_PROFILE, ProfileOption, console, errors, guarded
 from customer_tiering.cli.quarantine import app as quarantine_app
@@ -25,6 +25,7 @@ app = typer.Typer(
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(identity.app, name="identity")
 app.add_typer(churn_app, name="churn")
+bi.register(app)
 
 
 def command(function: Any) -> Any:
@@ -224,6 +225,7 @@ def replay(
             console.print(render_replay(result))
     if promote:
         console.print(f"published as {replays.promote(company).name}; the next night goes on from it", highlight=False)
+        bi.copy_to_postgres(company)
     elif not json:
         console.print("nothing published was changed; to publish it: tiering replay --promote", highlight=False)
 

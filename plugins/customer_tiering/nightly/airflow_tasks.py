@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from customer_tiering.errors import NightBusy, ProfileError, SourceError, TieringError
+from customer_tiering.errors import NightBusy, ProfileError, SourceError, TargetError, TieringError
 
 
 def begin_night(profile_name: str, context: dict[str, Any]) -> dict[str, str]:
@@ -33,12 +33,12 @@ def begin_night(profile_name: str, context: dict[str, Any]) -> dict[str, str]:
 
 
 def run_step(name: str, night: dict[str, str], *arguments: str) -> None:
-    """Run one step. A source that cannot be read and a busy warehouse are retried, other failures are final."""
+    """Run one step. A source or target that is out of reach and a busy warehouse are retried, other failures are final."""
     from customer_tiering.nightly import steps
 
     try:
         getattr(steps, name)(steps.Night(**night), *arguments)
-    except (SourceError, NightBusy):
+    except (SourceError, TargetError, NightBusy):
         raise
     except TieringError as error:
         raise _final(error) from error
