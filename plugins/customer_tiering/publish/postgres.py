@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import tempfile
 import time
@@ -36,10 +37,12 @@ MANIFEST_TABLE = "manifest"
 _MARK = "customer-tiering"
 _OLD = "__old_"
 _CONNECT_SECONDS = 10
-# While the swap waits for its turn, readers that come wait behind it. It steps back well before deadlock_timeout (1 s by
-# default): a reader that waits for a table the swap has got, and holds one that it wants, is never the one to be refused.
+# The swap takes the old tables when nobody reads; every so often it queues for them, and readers that come wait behind it.
+# It steps back well before deadlock_timeout (1 s by default): of a reader and a swap that wait for each other, the reader
+# is never the one to be refused.
+_SWAP_QUEUES_EVERY = 10
 _SWAP_WAIT_MS = 400
-_SWAP_PAUSE_SECONDS = 0.5
+_SWAP_PAUSE_SECONDS = 0.05
 _SWAP_SECONDS = 300.0
 _BUSY_SECONDS = 30
 _LOCK_SPACE = 0x7E12  # of advisory locks; the second key is the schema's
@@ -269,18 +272,23 @@ class _Loader:
         if not tables:
             return
         deadline = time.monotonic() + self.swap_seconds
-        while True:
+        for attempt in itertools.count(1):
             cursor.execute("savepoint before_swap")
             try:
+                nowait = "nowait" if attempt % _SWAP_QUEUES_EVERY else ""
                 cursor.execute(f"set local statement_timeout = {_SWAP_WAIT_MS}")
-                cursor.execute(f"lock table {tables} in access exclusive mode")
+                cursor.execute(f"lock table {tables} in access exclusive mode {nowait}")
                 cursor.execute("set local statement_timeout = 0")
                 return
-            except (psycopg2.errors.QueryCanceled, psycopg2.errors.DeadlockDetected):
+            except (
+                psycopg2.errors.LockNotAvailable,
+                psycopg2.errors.QueryCanceled,
+                psycopg2.errors.DeadlockDetected,
+            ):
                 cursor.execute("rollback to savepoint before_swap")
                 if time.monotonic() > deadline:
                     raise TargetError(
-                        f"readers have held the marts in Postgres schema {self.schema} for {self.swap_seconds:.0f} s: "
+                        f"readers have held the marts in Postgres schema {self.schema} for {self.swap_seconds:g} s: "
                         f"it still shows the night before{self._holders(cursor)}",
                         "end transactions that were left open (select pg_terminate_backend(<pid>)), then: "
                         f"tiering publish-postgres --profile {self.profile_name}",
@@ -289,12 +297,12 @@ class _Loader:
 
     def _holders(self, cursor: PgCursor) -> str:
         cursor.execute(
-            "select distinct l.pid, a.usename, a.application_name, a.state from pg_locks l "
+            "select distinct l.pid, a.usename, a.application_name from pg_locks l "
             "join pg_class c on c.oid = l.relation join pg_namespace n on n.oid = c.relnamespace "
             "join pg_stat_activity a on a.pid = l.pid where n.nspname = %s and l.pid <> pg_backend_pid() order by 1",
             (self.schema,),
         )
-        held = [f"pid {pid} ({user}, {name or 'unnamed'}, {state})" for pid, user, name, state in cursor.fetchall()]
+        held = [f"pid {pid} ({user}{f', {name}' if name else ''})" for pid, user, name in cursor.fetchall()]
         return f"; held by {', '.join(held)}" if held else ""
 
     def _free_number(self, cursor: PgCursor) -> int:
