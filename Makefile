@@ -22,7 +22,7 @@ PARALLEL := -n 2 --dist loadfile
 unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH
 
-.PHONY: help setup run test test-fast lint format up bench checksum lock clean clean-all
+.PHONY: help setup run test test-fast lint format up bench checksum docs lock clean clean-all
 
 help: ## show this help
 	@echo "customer-tiering: nightly customer tiers from CRM, ERP, ticketing and e-commerce"
@@ -74,6 +74,9 @@ bench: $(READY) ## what scoring costs, against one hand-written query (CUSTOMERS
 
 checksum: $(READY) ## one checksum per published mart (PROFILE=)
 	@$(BIN)/tiering checksum --profile "$(PROFILE)"
+
+docs: $(READY) ## dbt's documentation of models, metrics and readers as one HTML file (PROFILE=)
+	@$(BIN)/tiering docs --profile "$(PROFILE)"
 
 lock: $(READY) ## resolve requirements.in into requirements.lock, with hashes
 	@$(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade \

@@ -1,8 +1,8 @@
 """What publishing does to readers: nights are published one after another while BI clients read through ``current``.
 
-Every reader is a process of its own. A read resolves the pointer, opens the snapshot, and asks three marts, the manifest
-and one Parquet file which night they are of and whether they agree; an error counts as failed, anything that does not
-belong together as mixed. The run ends with code 1 unless all reads were whole.
+Every reader is a process of its own. A read resolves the pointer, opens the snapshot, and asks three marts, the
+manifest and one Parquet file which night they are of and whether they agree; an error counts as failed, anything that
+does not belong together as mixed. The run ends with code 1 unless all reads were whole.
 
     python benchmarks/publish.py --publishes 100 --readers 20 --customers 5000
 """
@@ -137,7 +137,7 @@ def measure(
     pause: float,
     publisher: Publisher = publish_folder,
 ) -> Figures:
-    """Publish ``publishes`` nights under the eyes of ``readers`` processes, after ``idle_seconds`` without publishing."""
+    """Publish nights under the eyes of ``readers`` processes, after ``idle_seconds`` without publishing."""
     folder = Path(tempfile.mkdtemp(prefix="tiering-publish-"))
     workspace = Workspace(folder / "var" / "bench")
     processes: list[subprocess.Popen[bytes]] = []
@@ -145,7 +145,14 @@ def measure(
         with duckdb.connect(str(folder / "warehouse.duckdb"), config={"threads": 1}) as connection:
             publisher(connection, workspace, manifest_of(build(connection, 0, customers), 0))
             for number in range(readers):
-                arguments = ["--read", str(workspace.root), "--out", str(folder / f"reader{number}"), "--pause", str(pause)]
+                arguments = [
+                    "--read",
+                    str(workspace.root),
+                    "--out",
+                    str(folder / f"reader{number}"),
+                    "--pause",
+                    str(pause),
+                ]
                 processes.append(subprocess.Popen([sys.executable, __file__, *arguments]))
             while sum(path.stat().st_size > 0 for path in folder.glob("reader*")) < readers:
                 if any(process.poll() is not None for process in processes):

@@ -56,7 +56,7 @@ class ContractError(TieringError):
 
 
 class TargetError(PublishError):
-    """A second place for the marts (Postgres) could not be brought up to date; the snapshot is published all the same."""
+    """A copy of the marts (Postgres) could not be brought up to date; the snapshot is published all the same."""
 
 
 class TrainingRefused(TieringError):

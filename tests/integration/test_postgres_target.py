@@ -1,4 +1,4 @@
-"""The copy of the marts in a real Postgres: faithful, swapped as a whole, and never at the expense of the publication."""
+"""The copy of the marts in a real Postgres: faithful, swapped as a whole, never at the expense of the publication."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from pathlib import Path
 import duckdb
 import psycopg2
 import pytest
-from psycopg2.extensions import connection as PgConnection
 
 from customer_tiering.errors import ProfileError, PublishError, TargetError
 from customer_tiering.nightly import steps
@@ -44,7 +43,7 @@ create or replace table marts.odd as select * from (values
      timestamptz '2026-03-01 02:03:04+08', 0.1::double, 9223372036854775807::bigint, 1::utinyint, ['a', '中']),
     (2, '\N', -0.01, false, date '1999-12-31', timestamp '1999-12-31 23:59:59', null, 'nan'::double, -1, 255, []),
     (3, '', 9999999999999999.99, null, null, null, timestamptz '2026-03-01 00:00:00Z', 'inf'::double, null, 0, null),
-    (4, 'two' || chr(10) || '\.' || chr(10) || 'lines, "quoted" 中文;''x''', null, true, null, null, null, null, 0, 0, null),
+    (4, 'two' || chr(10) || '\.' || chr(10) || '"quoted" 中文;''x''', null, true, null, null, null, null, 0, 0, null),
     (5, '\.', null, true, null, null, null, -1e-300, 0, 0, null),
     (6, null, null, true, null, null, null, 1e300, 0, 0, null),
     (7, 'null' || chr(13) || chr(9) || '\', null, true, null, null, null, null, 0, 0, ['"', null])
@@ -90,7 +89,8 @@ def publish(company: Profile, tmp_path: Path) -> Iterator[Callable[..., Path]]:
         def night(number: int, rows: int = 2000, more: str = "") -> Path:
             day = DAY + timedelta(days=number)
             connection.execute(
-                "create or replace table marts.fct_nights as select (date '2000-01-01' + i::integer)::date as as_of_date, "
+                "create or replace table marts.fct_nights as "
+                "select (date '2000-01-01' + i::integer)::date as as_of_date, "
                 f"'{number}' as rules_version, 'run' as kind from range({rows}) t(i)"
             )
             connection.execute(
@@ -117,7 +117,9 @@ def test_every_value_and_type_arrives(company: Profile, bi: Postgres, publish: C
         cursor.execute("set timezone = 'UTC'")
         cursor.execute(f"select * from {SCHEMA}.odd order by n")
         got = cursor.fetchall()
-    shown = [str(row).replace("zero\\x00", "zero").replace("tzinfo=<UTC>", "tzinfo=datetime.timezone.utc") for row in wanted]
+    shown = [
+        str(row).replace("zero\\x00", "zero").replace("tzinfo=<UTC>", "tzinfo=datetime.timezone.utc") for row in wanted
+    ]
     assert [str(row) for row in got] == shown, "as text, for nan is not equal to itself"
     assert math.isnan(got[1][7]) and got[1][1] == "\\N" and got[2][1] == "" and got[5][1] is None
     types = dict(
@@ -156,7 +158,9 @@ def test_keys_comments_and_the_reader_s_grant_come_with_every_night(
         publish_to_postgres(company)
         read = f"select distinct rules_version from {SCHEMA}.fct_nights"
         assert bi.query(read, user="analyst") == [(str(number),)]
-        shown = bi.query(f"select snapshot, contract_version, details ->> 'run_id' from {SCHEMA}.manifest", user="analyst")
+        shown = bi.query(
+            f"select snapshot, contract_version, details ->> 'run_id' from {SCHEMA}.manifest", user="analyst"
+        )
         assert shown == [(folder.name, steps.manifest_of(company, DAY, "", "").contract_version, f"r{number}")]
     indexes = dict(bi.query(f"select tablename, indexdef from pg_indexes where schemaname = '{SCHEMA}'"))
     assert "fct_nights_pkey" in indexes["fct_nights"] and "(as_of_date)" in indexes["fct_nights"]
@@ -184,7 +188,9 @@ def test_the_same_snapshot_is_loaded_once_unless_asked_again(
 
 
 def schemas(bi: Postgres) -> list[str]:
-    return [str(name) for (name,) in bi.query("select nspname from pg_namespace where nspname like 'small%' order by 1")]
+    return [
+        str(name) for (name,) in bi.query("select nspname from pg_namespace where nspname like 'small%' order by 1")
+    ]
 
 
 # --- readers over the swap ----------------------------------------------------------------------------------------
@@ -298,7 +304,9 @@ def test_postgres_down_leaves_the_publication_and_the_next_run_loads_it(
             steps.publish_postgres(night)
     finally:
         bi.start()
-    assert f"the night is published ({folder.name}), but Postgres could not be brought up to date" in caught.value.problem
+    assert (
+        f"the night is published ({folder.name}), but Postgres could not be brought up to date" in caught.value.problem
+    )
     assert f"tiering publish-postgres --profile {NAME}" in caught.value.next_step
     assert snapshot.current_folder(company.workspace) == folder.resolve()
     assert bi.query(NIGHT_OF_ONE) == [(2000, 0, 0)]
@@ -363,7 +371,9 @@ def test_a_schema_of_others_is_never_replaced(company: Profile, bi: Postgres, pu
     assert bi.query(f"select n from {SCHEMA}.theirs") == [(1,)]
 
 
-def test_a_view_of_others_survives_and_is_reported(company: Profile, bi: Postgres, publish: Callable[..., Path]) -> None:
+def test_a_view_of_others_survives_and_is_reported(
+    company: Profile, bi: Postgres, publish: Callable[..., Path]
+) -> None:
     publish(0)
     publish_to_postgres(company)
     bi.query(f"create view public.theirs as select max(rules_version) as night from {SCHEMA}.fct_nights")
@@ -390,7 +400,9 @@ def test_killed_amid_the_load_leaves_the_night_before_and_the_next_run_finishes(
 ) -> None:
     publish(0)
     publish_to_postgres(company)
-    publish(1, more="create or replace table marts.wide as select i, repeat('x', 200) as filler from range(600000) t(i)")
+    publish(
+        1, more="create or replace table marts.wide as select i, repeat('x', 200) as filler from range(600000) t(i)"
+    )
     loading = subprocess.Popen([sys.executable, "-c", LOAD], env=dict(os.environ))
     try:
         deadline = time.monotonic() + 60

@@ -32,7 +32,9 @@ def publish_postgres(
         # Outside of a task Airflow looks its connections up only where it takes itself for a server.
         os.environ.update(airflow_environment(company) | {"_AIRFLOW_PROCESS_CONTEXT": "server"})
     result = publish_to_postgres(company, again=again)
-    done = f"{len(result.rows)} marts, {sum(result.rows.values()):,} rows loaded" if result.rows else "was there already"
+    done = (
+        f"{len(result.rows)} marts, {sum(result.rows.values()):,} rows loaded" if result.rows else "was there already"
+    )
     console.print(f"Postgres schema {result.schema} shows {result.snapshot}: {done}", highlight=False, soft_wrap=True)
     for warning in result.warnings:
         console.print(f"Warning: {warning}", markup=False, highlight=False, soft_wrap=True)
@@ -66,12 +68,16 @@ def contract(
         write_contract(contract_folder(), marts, note, allow_breaking=breaking)
     kept = require_kept(contract_folder(), marts)
     columns = sum(len(mart["columns"]) for mart in kept.marts.values())
-    console.print(f"contract {kept.version}: {len(kept.marts)} marts, {columns} columns, kept by the models", highlight=False)
+    console.print(
+        f"contract {kept.version}: {len(kept.marts)} marts, {columns} columns, kept by the models", highlight=False
+    )
 
 
 def docs(
     profile: ProfileOption = DEFAULT_PROFILE,
-    out: Annotated[Path | None, typer.Option("--out", help="File; default var/<profile>/reports/dbt_docs.html.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="File; default var/<profile>/reports/dbt_docs.html.")
+    ] = None,
 ) -> None:
     """Write dbt's documentation (models, columns, lineage, exposures, metrics) as one HTML file."""
     from customer_tiering.profile import load_profile

@@ -33,7 +33,7 @@ def begin_night(profile_name: str, context: dict[str, Any]) -> dict[str, str]:
 
 
 def run_step(name: str, night: dict[str, str], *arguments: str) -> None:
-    """Run one step. A source or target that is out of reach and a busy warehouse are retried, other failures are final."""
+    """Run one step. A source or target out of reach and a busy warehouse are retried, other failures are final."""
     from customer_tiering.nightly import steps
 
     try:

@@ -1,7 +1,7 @@
 """The contract of the marts: which columns, types and grain people may build on, under a version.
 
-``dbt_project/contract/marts.yml`` is the promise, ``CHANGELOG.md`` beside it says what each version brought. Models that
-take something away need a new major version, models that add something a minor one; a test compares them.
+``dbt_project/contract/marts.yml`` is the promise, ``CHANGELOG.md`` beside it says what each version brought. Models
+that take something away need a new major version, models that add something a minor one; a test compares them.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -107,7 +108,7 @@ def marts_of_models(project: Path | None = None) -> dict[str, Mart]:
     """Marts by name, from the YAML beside each mart's SQL (dbt enforces columns and types); needs no dbt."""
     found = {}
     for path in sorted((project or project_root() / "dbt_project").joinpath(*_MARTS).rglob("*.sql")):
-        (model,) = yaml.load(path.with_suffix(".yml").read_bytes(), Loader=_LOADER)["models"]
+        (model,) = yaml.load(path.with_suffix(".yml").read_bytes(), Loader=_LOADER)["models"]  # noqa: S506 - a safe one
         tests = [test for test in model.get("data_tests", []) if isinstance(test, dict)]
         combinations = [test[_GRAIN_TEST]["arguments"]["columns"] for test in tests if _GRAIN_TEST in test]
         unique = [[column["name"]] for column in model["columns"] if "unique" in column.get("data_tests", [])]
@@ -182,11 +183,15 @@ def problems(folder: Path, marts: Mapping[str, Mart]) -> list[str]:
     found = [str(change) for change in changes(contract.marts, marts)]
     entries = _entries(folder)
     if not entries or entries[0][:3] != (contract.major, contract.minor, contract.fingerprint):
-        found.append(f"{FILE} {contract.version} is not what the newest entry of {CHANGELOG} says: it was edited by hand")
-    for newer, older in zip(entries, entries[1:], strict=False):
+        found.append(
+            f"{FILE} {contract.version} is not what the newest entry of {CHANGELOG} says: it was edited by hand"
+        )
+    for newer, older in pairwise(entries):
         major, minor = _next((older[0], older[1]), breaking=_BREAKING in newer[3])
         if (newer[0], newer[1]) != (major, minor):
-            found.append(f"{CHANGELOG}: {newer[0]}.{newer[1]} follows {older[0]}.{older[1]} and ought to be {major}.{minor}")
+            found.append(
+                f"{CHANGELOG}: {newer[0]}.{newer[1]} follows {older[0]}.{older[1]} and ought to be {major}.{minor}"
+            )
     return found
 
 
@@ -195,7 +200,7 @@ def require_kept(folder: Path, marts: Mapping[str, Mart]) -> Contract:
     if found := problems(folder, marts):
         raise ContractError(
             f"the marts do not keep contract {read_contract(folder).version}:\n  - " + "\n  - ".join(found),
-            'raise its version: tiering contract --write --note "<why>" (with --breaking where something is taken away)',
+            'raise its version: tiering contract --write --note "<why>" (--breaking where something is taken away)',
         )
     return read_contract(folder)
 
@@ -231,7 +236,9 @@ def _write(folder: Path, contract: Contract, found: list[Change], note: str) -> 
     path = folder / CHANGELOG
     text = path.read_text(encoding="utf-8") if path.exists() else "# Versions of the mart contract\n"
     head, separator, older = text.partition("\n## ")
-    entry = "\n".join([f"## {contract.version} `{contract.fingerprint}`", "", note, "", *(f"- {item}" for item in found)])
+    entry = "\n".join(
+        [f"## {contract.version} `{contract.fingerprint}`", "", note, "", *(f"- {item}" for item in found)]
+    )
     path.write_text(f"{head.rstrip()}\n\n{entry}\n{separator}{older}", encoding="utf-8")
     (folder / FILE).write_text(
         f'{_HEADER}version: "{contract.version}"\nmarts:\n' + _dump(contract.marts, indent="  "), encoding="utf-8"

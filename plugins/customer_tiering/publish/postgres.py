@@ -4,8 +4,9 @@ The copy is made from the snapshot behind ``current``, after the pointer moved: 
 nights, so Postgres must never show a night that was not accepted, and may well be a night behind while it is down.
 
 Load and swap are one transaction: readers see yesterday's schema until they see tonight's, and whoever is killed on the
-way leaves nothing. The swap holds every old table for a moment, so no transaction that has begun to read one night goes
-on with another. Rows are written frozen: a transaction with a snapshot from before the load finds them, not empty tables.
+way leaves nothing. The swap holds every old table for a moment, so no transaction that has begun to read one night
+goes on with another. Rows are written frozen: a transaction whose snapshot is older than the load finds them, instead
+of empty tables.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ MANIFEST_TABLE = "manifest"
 _MARK = "customer-tiering"
 _OLD = "__old_"
 _CONNECT_SECONDS = 10
-# The swap takes the old tables when nobody reads; every so often it queues for them, and readers that come wait behind it.
-# It steps back well before deadlock_timeout (1 s by default): of a reader and a swap that wait for each other, the reader
-# is never the one to be refused.
+# The swap takes the old tables when nobody reads; every so often it queues for them, and readers that come wait behind
+# it. It steps back well before deadlock_timeout (1 s by default): of a reader and a swap that wait for each other, the
+# reader is never the one to be refused.
 _SWAP_QUEUES_EVERY = 10
 _SWAP_WAIT_MS = 400
 _SWAP_PAUSE_SECONDS = 0.05
@@ -136,7 +137,9 @@ class _Loader:
 
     def _shown(self, cursor: PgCursor) -> str | None:
         """The snapshot that the schema shows, None when there is none. Refuses a schema that is not ours."""
-        cursor.execute("select obj_description(oid, 'pg_namespace') from pg_namespace where nspname = %s", (self.schema,))
+        cursor.execute(
+            "select obj_description(oid, 'pg_namespace') from pg_namespace where nspname = %s", (self.schema,)
+        )
         row = cursor.fetchone()
         if row is None:
             return None
@@ -185,7 +188,8 @@ class _Loader:
         values = ", ".join(f"{as_csv_value(quote(column), kind)} as {quote(column)}" for column, kind in columns)
         path = scratch / f"{name}.csv"
         snapshot.execute(
-            f"copy (select {values} from {quote(SCHEMA, name)}) to {literal(str(path))} (format csv, header false, nullstr '\\N')"
+            f"copy (select {values} from {quote(SCHEMA, name)}) to {literal(str(path))} "
+            "(format csv, header false, nullstr '\\N')"
         )
         with path.open("rb") as rows:
             cursor.copy_expert(f"copy {table} from stdin (format csv, null '\\N', freeze true)", rows)
@@ -215,7 +219,9 @@ class _Loader:
         missing = " or ".join(f"{quote(column)} is null" for column in mart.grain)
         key = ", ".join(quote(column) for column in mart.grain)
         whole = not snapshot.execute(f"select 1 from {quote(SCHEMA, mart.name)} where {missing} limit 1").fetchone()
-        cursor.execute(f"alter table {table} add primary key ({key})" if whole else f"create unique index on {table} ({key})")
+        cursor.execute(
+            f"alter table {table} add primary key ({key})" if whole else f"create unique index on {table} ({key})"
+        )
 
     def _load_manifest(self, cursor: PgCursor) -> None:
         """Table ``manifest``, one row: what manifest.json says, so that a reader can tell which night it reads."""
@@ -382,9 +388,8 @@ def _said(error: psycopg2.Error, secrets: list[str]) -> str:
 
 def _unavailable(profile_name: str, folder: Path, said: str) -> TargetError:
     return TargetError(
-        f"the night is published ({folder.name}), but Postgres could not be brought up to date and shows what it showed "
-        f"before: {said}",
+        f"the night is published ({folder.name}), but Postgres could not be brought up to date and shows what it "
+        f"showed before: {said}",
         f"mend Postgres (is it up, is there room, are user and password right?); the next run loads it, or at once: "
         f"tiering publish-postgres --profile {profile_name}",
     )
-

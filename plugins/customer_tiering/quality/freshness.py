@@ -20,7 +20,7 @@ _FRESHNESS_RULE = "expect_newest_value_to_be_recent"
 def record_freshness(connection: duckdb.DuckDBPyConnection, profile: Profile, as_of: date) -> None:
     """Note what is known of every entity of the profile on the night, in place of an earlier try's note.
 
-    The date is the one that the entity's freshness rule judges, or else its version; dates that are not ISO stay unknown.
+    The date is the one that the entity's freshness rule judges, or else its version; other than ISO it stays unknown.
     """
     for source in map(get_source, profile.sources):
         for entity in source.entities:
@@ -29,7 +29,7 @@ def record_freshness(connection: duckdb.DuckDBPyConnection, profile: Profile, as
             connection.execute(
                 "insert or replace into meta.source_freshness "
                 "select ?, ?, ?, ?, ?, load_id, make_timestamp(cast(cast(load_id as double) * 1000000 as bigint)), "
-                f"newest_date, ? from ({_newest_load()}) left join ({_newest_date(source, entity, column, as_of)}) on true",
+                f"newest_date, ? from ({_newest_load()}) cross join ({_newest_date(source, entity, column, as_of)})",
                 [as_of, source.name, entity.name, source.label_en, source.label_zh, limit, source.name, entity.name],
             )
 
