@@ -413,9 +413,11 @@ def test_killed_amid_the_load_leaves_the_night_before_and_the_next_run_finishes(
         loading.wait()
     assert bi.query(NIGHT_OF_ONE) == [(2000, 0, 0)]
     assert schemas(bi) == [SCHEMA]
+    assert list(company.workspace.root.glob("postgres/*.csv")), "killed on the way"
     assert publish_to_postgres(company).rows["wide"] == 600_000
     assert bi.query(NIGHT_OF_ONE) == [(2000, 1, 1)]
     assert bi.query(f"select count(*), max(i) from {SCHEMA}.wide") == [(600_000, 599_999)]
+    assert not (company.workspace.root / "postgres").exists()
     assert schemas(bi) == [SCHEMA]
 
 

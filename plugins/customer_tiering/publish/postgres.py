@@ -15,9 +15,10 @@ import csv
 import io
 import itertools
 import json
-import tempfile
+import shutil
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,8 @@ def publish_to_postgres(
     secrets: list[str] = []
     try:
         with closing(_connect(profile, secrets)) as connection:
-            loader = _Loader(connection, folder, schema, profile.name, target.read_role, swap_seconds)
+            scratch = profile.workspace.root / "postgres"
+            loader = _Loader(connection, folder, scratch, schema, profile.name, target.read_role, swap_seconds)
             return loader.run(again=again)
     except psycopg2.Error as error:
         raise _unavailable(profile.name, folder, _said(error, secrets)) from None
@@ -96,6 +98,7 @@ class _Loader:
         self,
         connection: PgConnection,
         folder: Path,
+        scratch: Path,
         schema: str,
         profile_name: str,
         read_role: str | None,
@@ -103,6 +106,7 @@ class _Loader:
     ) -> None:
         self.connection = connection
         self.folder = folder
+        self.scratch = scratch
         self.schema = schema
         self.fresh = f"{schema}__new"
         self.profile_name = profile_name
@@ -163,17 +167,15 @@ class _Loader:
         described = marts_of_models()
         with (
             duckdb.connect(str(self.folder / DATABASE), read_only=True) as snapshot,
-            tempfile.TemporaryDirectory(prefix="tiering-postgres-") as scratch,
+            _emptied(self.scratch),
         ):
             for name in mart_names(snapshot):
-                self.result.rows[name] = self._load_mart(cursor, snapshot, name, described.get(name), Path(scratch))
+                self.result.rows[name] = self._load_mart(cursor, snapshot, name, described.get(name))
         self._load_manifest(cursor)
         if self.read_role:
             self._grant(cursor, self.read_role)
 
-    def _load_mart(
-        self, cursor: PgCursor, snapshot: duckdb.DuckDBPyConnection, name: str, mart: Mart | None, scratch: Path
-    ) -> int:
+    def _load_mart(self, cursor: PgCursor, snapshot: duckdb.DuckDBPyConnection, name: str, mart: Mart | None) -> int:
         table = quote(self.fresh, name)
         columns = [
             (str(column), str(kind))
@@ -186,7 +188,7 @@ class _Loader:
         types = {column: postgres_type(kind, where=f"{name}.{column}") for column, kind in columns}
         cursor.execute(f"create table {table} ({', '.join(f'{quote(c)} {t}' for c, t in types.items())})")
         values = ", ".join(f"{as_csv_value(quote(column), kind)} as {quote(column)}" for column, kind in columns)
-        path = scratch / f"{name}.csv"
+        path = self.scratch / f"{name}.csv"
         snapshot.execute(
             f"copy (select {values} from {quote(SCHEMA, name)}) to {literal(str(path))} "
             "(format csv, header false, nullstr '\\N')"
@@ -345,6 +347,17 @@ class _Loader:
                 )
             except psycopg2.errors.LockNotAvailable:
                 self.connection.rollback()  # somebody still reads it; the next load drops it
+
+
+@contextmanager
+def _emptied(folder: Path) -> Iterator[None]:
+    """A folder of one's own for files on their way, gone afterwards; a killed load may have left some."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _connect(profile: Profile, secrets: list[str]) -> PgConnection:
