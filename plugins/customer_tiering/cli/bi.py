@@ -55,10 +55,13 @@ def contract(
     """Compare the marts with their contract (columns, types, grain), or raise its version."""
     import json
 
+    from customer_tiering.errors import ContractError
     from customer_tiering.profile import load_profile
     from customer_tiering.publish.contract import contract_folder, marts_of_manifest, require_kept, write_contract
     from customer_tiering.warehouse.build import run_dbt
 
+    if (note or breaking) and not write:
+        raise ContractError("nothing is written without --write", "add it, or leave --note and --breaking out")
     company = load_profile(profile)
     company.workspace.make()
     run_dbt(company, ["parse"], company.workspace.dbt_target)
@@ -86,9 +89,12 @@ def docs(
 
     company = load_profile(profile)
     workspace = company.workspace
-    catalogue = [] if workspace.warehouse.exists() else ["--empty-catalog"]
+    # Before the first night there is nothing to look into, and dbt would make an empty warehouse by looking.
+    generate = ["docs", "generate", "--static"]
+    steps = [generate] if workspace.warehouse.exists() else [["parse"], [*generate, "--empty-catalog", "--no-compile"]]
     with warehouse_lock(workspace):
-        run_dbt(company, ["docs", "generate", "--static", *catalogue], workspace.dbt_target)
+        for step in steps:
+            run_dbt(company, step, workspace.dbt_target)
     path = out or workspace.reports / "dbt_docs.html"
     path.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(workspace.dbt_target / "static_index.html", path)
