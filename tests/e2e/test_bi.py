@@ -68,9 +68,13 @@ def run_snippet(code: str, company: Profile) -> str:
 def test_every_snippet_of_the_page_runs_on_a_published_night(company: Profile) -> None:
     folder, customers = published(company), len(mart_rows(company.workspace, "select 1 from fct_customer_tiers"))
     said = {title: run_snippet(code, company) for title, code in SNIPPETS}
-    assert list(said) == ["DuckDB", "SQLAlchemy", "Superset", "pandas and Polars", "How fresh is it?"]
+    assert list(said) == ["DuckDB", "SQLAlchemy", "pandas and Polars", "How fresh is it?"]
     assert len(SNIPPETS) == PAGE.count("```python")
-    assert folder.name in said["DuckDB"] and "战略" in said["DuckDB"]
+    tiers = mart_rows(
+        company.workspace, "select * from agg_tier_summary where scheme = 'account_360' and tier_rank > 0"
+    )
+    assert folder.name in said["DuckDB"] and tiers
+    assert all(f"{row['label_zh']}" in said["DuckDB"] and str(row["annual_spend"]) in said["DuckDB"] for row in tiers)
     assert said["SQLAlchemy"].split() == [str(NIGHT), str(customers)]
     assert f"pandas {NIGHT} 00:00:00 {customers}" in said["pandas and Polars"] or (
         f"pandas {NIGHT} {customers}" in said["pandas and Polars"]
@@ -99,40 +103,31 @@ def next_night(company: Profile) -> Iterator[Any]:
     shutil.rmtree(before.with_name("2026-03-31_copy"), ignore_errors=True)
 
 
-def test_the_documented_engine_sees_a_new_night_and_a_kept_connection_does_not(
+def test_the_documented_engine_sees_a_new_night_and_open_connections_do_not(
     company: Profile, next_night: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(company.workspace.root.parents[1])
     snippet: dict[str, Any] = {}
     exec(dict(SNIPPETS)["SQLAlchemy"], snippet)  # noqa: S102 - the page itself
-    latest = "select max(as_of_date) from marts.fct_customer_tiers"
+    latest = sa.text("select max(as_of_date) from marts.fct_customer_tiers")
+    pooled = sa.create_engine(snippet["engine"].url, connect_args={"read_only": True})
 
-    def seen() -> Any:
-        with snippet["engine"].connect() as connection:
-            return connection.execute(sa.text(latest)).scalar()
+    def seen(engine: sa.Engine) -> Any:
+        with engine.connect() as connection:
+            return connection.execute(latest).scalar()
 
-    through_pointer = "var/sample/published/current/tiers.duckdb"
-    with duckdb.connect(through_pointer, read_only=True) as kept:
-        assert seen() == NIGHT
+    later = date(2026, 3, 31)
+    with snippet["engine"].connect() as kept:
+        assert kept.execute(latest).scalar() == seen(snippet["engine"]) == seen(pooled) == NIGHT
         next_night()
-        assert seen() == date(2026, 3, 31)
-        assert kept.execute(latest).fetchone() == (NIGHT,)
-        with duckdb.connect(through_pointer, read_only=True) as again:
-            assert again.execute(latest).fetchone() == (NIGHT,), "the page warns of this"
-    with duckdb.connect(through_pointer, read_only=True) as fresh:
-        assert fresh.execute(latest).fetchone() == (date(2026, 3, 31),)
-
-
-def test_the_documented_superset_hook_names_the_folder(company: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
-    hook: dict[str, Any] = {}
-    exec(dict(SNIPPETS)["Superset"], hook)  # noqa: S102
-    pointer = company.workspace.published / "current" / DATABASE
-    uri, params = hook["DB_CONNECTION_MUTATOR"](sa.make_url(f"duckdb:///{pointer}"), {"a": 1}, None, None, None)
-    assert (uri.database, params) == (str(published(company) / DATABASE), {"a": 1})
-    with sa.create_engine(uri, connect_args={"read_only": True}).connect() as connection:
-        assert connection.execute(sa.text("select count(*) from marts.dim_customers")).scalar()
-    other = sa.make_url("postgresql://u@h/d")
-    assert hook["DB_CONNECTION_MUTATOR"](other, {}, None, None, None) == (other, {})
+        assert seen(snippet["engine"]) == later
+        assert kept.execute(latest).scalar() == NIGHT
+        assert seen(pooled) == NIGHT, "what the page warns of"
+        with pytest.raises(duckdb.ConnectionException, match="different configuration than existing connections"):
+            duckdb.connect(str(published(company) / ".." / f"{NIGHT}_test" / DATABASE), read_only=True)
+        pooled.dispose()
+        assert seen(pooled) == later
+    pooled.dispose()
 
 
 def test_the_published_tables_are_what_the_contract_says(company: Profile) -> None:
@@ -216,10 +211,13 @@ def test_a_whole_night_arrives_in_postgres(company: Profile, monkeypatch: pytest
             "from information_schema.columns where table_schema = 'sample_marts' and table_name <> 'manifest'"
         )
         names = {"varchar": "text", "timestamp": "timestamp without time zone"}
-        for mart, column, kind, precision, scale in columns:
-            wanted = next(c.type for c in marts_of_models()[str(mart)].columns if c.name == column)
-            found = f"decimal({precision},{scale})" if kind == "numeric" else kind
-            assert found == names.get(wanted, wanted), (mart, column)
+        wanted = {
+            (mart.name, column.name): column.type for mart in marts_of_models().values() for column in mart.columns
+        }
+        assert {
+            (mart, column): f"decimal({precision},{scale})" if kind == "numeric" else kind
+            for mart, column, kind, precision, scale in columns
+        } == {key: names.get(kind, kind) for key, kind in wanted.items()}
         spend = mart_rows(company.workspace, "select sum(annual_spend) as s from fct_customer_indicators")[0]["s"]
         assert server.query("select sum(annual_spend) from sample_marts.fct_customer_indicators", user="analyst") == [
             (spend,)
