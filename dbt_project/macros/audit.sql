@@ -1,0 +1,42 @@
+{#-
+    The audit computes figures a second time. It shares nothing with the models that it checks but how texts are read,
+    how ratios are rounded, and which customer a source id belongs to.
+-#}
+
+{#- The raw versions of a table's rows that no later version of the same key replaces. `versions` has been narrowed to
+    the rows of interest before, so that whole tables are not ordered. -#}
+{% macro without_later_version(versions, key, version) -%}
+    select this.*
+    from {{ versions }} as this
+    where not exists (
+        select 1
+        from {{ versions }} as later
+        where
+            {%- for column in key %}
+            later.{{ column }} = this.{{ column }}
+            and
+            {%- endfor %}
+            (coalesce(later.{{ version }}, ''), later._load_id, later._row_number)
+            > (coalesce(this.{{ version }}, ''), this._load_id, this._row_number)
+    )
+{%- endmacro %}
+
+{#- Enabled sources that feed one of these canonical entities. -#}
+{% macro sources_feeding(entities) -%}
+    {%- set feeding = [] -%}
+    {%- for entity in entities -%}
+        {%- for name in var('canonical_entities')[entity] if name in var('enabled_sources') and name not in feeding -%}
+            {%- do feeding.append(name) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{ return(feeding) }}
+{%- endmacro %}
+
+{#- Whether everything that feeds these entities is computed again: a part of an indicator says nothing about it. -#}
+{% macro is_audited(entities) -%}
+    {%- set unknown = [] -%}
+    {%- for name in customer_tiering.sources_feeding(entities) if name not in var('audited_sources') -%}
+        {%- do unknown.append(name) -%}
+    {%- endfor -%}
+    {{ return(not unknown) }}
+{%- endmacro %}

@@ -1,0 +1,176 @@
+-- Score and computed tier of the sampled customers from the indicators computed again and the rules of the night. Only
+-- schemes of kinds weighted and bands: the others compare customers with each other. `unknown` names the indicators that
+-- the score needs and that were not computed again; then there is neither score nor tier.
+with sampled as (
+
+    select * from {{ ref('audit_customers') }} where kind in ('weighted', 'bands')
+
+),
+
+uses as (
+
+    select
+        parts.rules_version,
+        parts.scheme,
+        parts.indicator,
+        parts.missing,
+        parts.missing_score,
+        dimensions.measure,
+        cast(dimensions.weight * parts.weight as decimal(14, 12)) as weight
+    from {{ source('rules', 'scheme_indicators') }} as parts
+    inner join {{ source('rules', 'scheme_dimensions') }} as dimensions
+        on
+            parts.rules_version = dimensions.rules_version
+            and parts.scheme = dimensions.scheme
+            and parts.dimension = dimensions.dimension
+
+),
+
+found as (
+
+    select
+        sampled.customer_id,
+        sampled.scheme,
+        sampled.rules_version,
+        uses.indicator,
+        uses.missing,
+        uses.weight,
+        again.indicator is not null as is_known,
+        case
+            when uses.measure <> 'score' then again.raw_value
+            when again.raw_level is not null then levels.score
+            else bands.score
+        end as measured,
+        case when uses.missing = 'impute' then uses.missing_score end as stand_in
+    from sampled
+    inner join uses
+        on
+            sampled.rules_version = uses.rules_version
+            and sampled.scheme = uses.scheme
+    left join {{ ref('audit_indicators') }} as again
+        on
+            sampled.customer_id = again.customer_id
+            and sampled.as_of_date = again.as_of_date
+            and uses.indicator = again.indicator
+    left join {{ source('rules', 'score_bands') }} as bands
+        on
+            uses.rules_version = bands.rules_version
+            and uses.scheme = bands.scheme
+            and uses.indicator = bands.indicator
+            and {{ in_band('again.raw_value', 'bands') }}
+    left join {{ source('rules', 'level_scores') }} as levels
+        on
+            uses.rules_version = levels.rules_version
+            and uses.scheme = levels.scheme
+            and uses.indicator = levels.indicator
+            and again.raw_level = levels.level
+
+),
+
+summed as (
+
+    select
+        customer_id,
+        scheme,
+        {{ join_texts('case when not is_known then indicator end', 'indicator') }} as unknown,
+        count(case when is_known and coalesce(measured, stand_in) is null and missing <> 'renormalise' then 1 end)
+            as pending,
+        sum(case when coalesce(measured, stand_in) is not null then weight end) as counted,
+        sum(cast(coalesce(measured, stand_in) as decimal(24, 6)) * weight) as weighted
+    from found
+    group by customer_id, scheme
+
+),
+
+scored as (
+
+    select
+        sampled.as_of_date,
+        sampled.rules_version,
+        sampled.scheme,
+        sampled.kind,
+        sampled.customer_id,
+        summed.unknown,
+        cast(
+            case
+                when summed.unknown is not null or summed.pending > 0 then null
+                when summed.counted = 1 then summed.weighted
+                else round(cast(summed.weighted as double) / cast(summed.counted as double), 6)
+            end as decimal(30, 12)
+        ) as score
+    from sampled
+    inner join summed
+        on
+            sampled.customer_id = summed.customer_id
+            and sampled.scheme = summed.scheme
+
+),
+
+banded as (
+
+    select
+        scored.as_of_date,
+        scored.rules_version,
+        scored.scheme,
+        scored.customer_id,
+        scored.score,
+        scored.unknown,
+        bands.tier
+    from scored
+    left join {{ source('rules', 'tier_bands') }} as bands
+        on
+            scored.rules_version = bands.rules_version
+            and scored.scheme = bands.scheme
+            and (bands.dimension = '') = (scored.kind = 'weighted')
+            and {{ in_band('scored.score', 'bands') }}
+
+),
+
+-- Conditions that the tier asks for and the customer does not meet; the lowest of their caps holds.
+caps as (
+
+    select
+        banded.customer_id,
+        banded.scheme,
+        {{ join_texts('case when again.indicator is null then gates.indicator end', 'gates.indicator') }} as unknown,
+        max_by(
+            gates.cap_tier,
+            case when again.raw_value is null or again.raw_value < gates.lower_bound then tiers.tier_rank end
+        ) as tier
+    from banded
+    inner join {{ source('rules', 'gates') }} as gates
+        on
+            banded.rules_version = gates.rules_version
+            and banded.scheme = gates.scheme
+            and banded.tier = gates.tier
+    inner join {{ source('rules', 'tiers') }} as tiers
+        on
+            gates.rules_version = tiers.rules_version
+            and gates.scheme = tiers.scheme
+            and gates.cap_tier = tiers.tier
+    left join {{ ref('audit_indicators') }} as again
+        on
+            banded.customer_id = again.customer_id
+            and banded.as_of_date = again.as_of_date
+            and gates.indicator = again.indicator
+    group by banded.customer_id, banded.scheme
+
+)
+
+select
+    banded.as_of_date,
+    banded.scheme,
+    banded.customer_id,
+    banded.score,
+    banded.unknown as score_unknown,
+    case
+        when banded.unknown is not null or caps.unknown is not null then null
+        when banded.score is null then 'pending'
+        else coalesce(caps.tier, banded.tier, 'pending')
+    end as tier,
+    coalesce(banded.unknown, caps.unknown) as tier_unknown
+from banded
+left join caps
+    on
+        banded.customer_id = caps.customer_id
+        and banded.scheme = caps.scheme
