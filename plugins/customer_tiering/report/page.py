@@ -23,6 +23,7 @@ from customer_tiering.publish.snapshot import DATABASE, Manifest, mart_names, re
 from customer_tiering.report import charts
 from customer_tiering.report.figures import headline_figures, movement
 from customer_tiering.report.tables import (
+    AUDIT,
     CHANGES,
     CHURN,
     COST_CUTS,
@@ -179,7 +180,7 @@ class _Page:
             self._section("opportunities", Words("商机", "Opportunities"), [], [OPPORTUNITIES]),
             self._section("candidates", Words("候选", "Candidates"), [], [UPGRADES, COST_CUTS, PHASE_OUTS]),
             self._section("service", Words("满意度", "Service"), [], [SATISFACTION]),
-            self._section("data", Words("数据质量", "Data"), [], [PENDING_CUSTOMERS, QUARANTINE, QUALITY]),
+            self._section("data", Words("数据质量", "Data"), [], [PENDING_CUSTOMERS, QUARANTINE, QUALITY, AUDIT]),
         ]
         return [section for section in made if section["charts"] or section["tables"]]
 

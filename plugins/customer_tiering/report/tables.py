@@ -464,6 +464,28 @@ QUALITY = Table(
     ),
 )  # fmt: skip
 
+AUDIT = Table(
+    "audit",
+    Words("抽样复算", "Audit sample"),
+    Words(
+        "各方案最高等级抽样客户,直接由原始数据独立复算并比对",
+        "Customers sampled from the best tier of each scheme, computed again from the raw rows and compared",
+    ),
+    ("fct_audit_sample", "dim_schemes"),
+    "select s.label_zh as scheme_zh, s.label_en as scheme_en, count(distinct a.customer_id) as customers, "
+    "count(*) filter (a.status = 'agrees') as agreeing, count(*) filter (a.status = 'differs') as differing, "
+    "count(*) filter (a.status = 'not_recomputed') as not_recomputed "
+    "from fct_audit_sample a join dim_schemes s using (scheme) where a.as_of_date = $night "
+    "group by a.scheme, s.label_zh, s.label_en order by (a.scheme <> $scheme), a.scheme",
+    (
+        Column("scheme", Words("方案", "Scheme"), "label", 36),
+        Column("customers", Words("抽样客户", "Sampled"), "integer"),
+        Column("agreeing", Words("一致项", "Figures that agree"), "integer", 16),
+        Column("differing", Words("不一致项", "That differ"), "integer"),
+        Column("not_recomputed", Words("未复算项", "Not recomputed"), "integer", 16),
+    ),
+)
+
 QUARANTINE = Table(
     "quarantine",
     Words("隔离", "Quarantine"),
@@ -482,7 +504,7 @@ QUARANTINE = Table(
 
 TABLES = (
     SUMMARY, SCHEMES, STANDARDS, SCORE_RULES, ASSESSMENTS, CHANGES, CHURN, OPPORTUNITIES, UPGRADES, COST_CUTS,
-    PHASE_OUTS, PENDING_CUSTOMERS, QUARANTINE, QUALITY, CUSTOMERS, RFM, SATISFACTION,
+    PHASE_OUTS, PENDING_CUSTOMERS, QUARANTINE, QUALITY, AUDIT, CUSTOMERS, RFM, SATISFACTION,
 )  # fmt: skip
 
 
