@@ -41,6 +41,10 @@ class Company:
             f"case when number < {strategic} then 'strategic' else 'key' end as effective_tier",
             "fct_customer_indicators": "customer_id, date '{night}' as as_of_date, "
             f"cast({amount} as decimal(18, 2)) as annual_spend, 'measured' as annual_spend_status",
+            "fct_audit_sample": "customer_id, 's' as scheme, date '{night}' as as_of_date, 'score' as item, "
+            "cast(95.5 as decimal(30, 12)) as published_value, cast(90 as decimal(30, 12)) as recomputed_value, "
+            "cast(null as varchar) as published_level, cast(null as varchar) as recomputed_level, "
+            "'agrees' as status",
         }.items():
             self.connection.execute(
                 f"create or replace table marts.{name} as select {columns.format(night=night)} from {people}"
@@ -124,6 +128,20 @@ def test_a_zero_that_could_stand_for_unknown_is_not_published(spend: str, status
     assert "spend_never_silently_zero" in held.problem
     assert "2 of 100 customers (c1, c2)" in held.problem
     assert "waive marts.fct_customer_indicators.spend_never_silently_zero" not in held.next_step
+
+
+def test_a_figure_that_was_computed_otherwise_names_customer_and_item(company: Company) -> None:
+    company.build(SECOND, **USUAL)
+    company.connection.execute("update marts.fct_audit_sample set status = 'differs' where customer_id = 'c17'")
+    held = company.blocked()
+    assert "rule marts.fct_audit_sample.figures_agree" in held.problem
+    assert "c17: score of s is 95.5, computed again 90" in held.problem
+    assert "tiering quarantine waive" not in held.next_step
+
+    company.build(SECOND, **USUAL)
+    company.connection.execute("delete from marts.fct_audit_sample")
+    (warning,) = company.audit()
+    assert "nobody has a tier" in warning, "a company without tiers has nothing to compute again"
 
 
 @pytest.mark.parametrize("mart", ["dim_customers", "fct_customer_tiers", "fct_customer_indicators"])
