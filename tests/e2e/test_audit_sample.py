@@ -75,9 +75,7 @@ def test_every_figure_that_is_computed_again_agrees(profile: Profile) -> None:
     )
     best: dict[str, tuple[int, int]] = {}
     for tier in tiers:
-        best[tier["scheme"]] = min(
-            best.get(tier["scheme"], (99, 0)), (tier["tier_rank"], tier["customers"])
-        )
+        best[tier["scheme"]] = min(best.get(tier["scheme"], (99, 0)), (tier["tier_rank"], tier["customers"]))
     sampled = {
         scheme: len({row["customer_id"] for row in rows if row["scheme"] == scheme})
         for scheme in {row["scheme"] for row in rows}
@@ -125,9 +123,7 @@ def test_a_planted_wrong_figure_keeps_the_night_back(
     plant: str, said: str, profile: Profile, side_copy: Path, tmp_path: Path
 ) -> None:
     with duckdb.connect(str(side_copy)) as connection:
-        (customer,) = one(
-            connection, f"select min(customer_id) from marts.fct_audit_sample where scheme = '{SCHEME}'"
-        )
+        (customer,) = one(connection, f"select min(customer_id) from marts.fct_audit_sample where scheme = '{SCHEME}'")
         before = current_folder(profile.workspace)
         done = plant.format(scheme=SCHEME, customer=customer)
         if done.startswith("update"):

@@ -116,7 +116,10 @@ def test_nights_as_increments_agree_with_an_independent_query(shop: tuple[Path, 
         assert quality["rows_in"] == quality["rows_kept"] + quality["rows_merged"] + quality["rows_quarantined"]
         sum(facts[2] for facts in expected.values())  # type: ignore[misc]
         audited = mart_rows(workspace, "select * from fct_audit_sample where status <> 'not_recomputed'")
-        assert {(row["scheme"], row["item"]) for row in audited} >= {("spend_abc", "annual_spend"), ("spend_abc", "tier")}
+        assert {(row["scheme"], row["item"]) for row in audited} >= {
+            ("spend_abc", "annual_spend"),
+            ("spend_abc", "tier"),
+        }
         assert {row["status"] for row in audited} == {"agrees"}
     in_files = duckdb.execute(
         "select count(*) from read_csv($files, all_varchar = true, header = true) "
