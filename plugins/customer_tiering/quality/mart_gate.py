@@ -122,16 +122,17 @@ def _said(connection: duckdb.DuckDBPyConnection, outcome: RuleOutcome) -> str:
     query = f"select * from ({outcome.failing_rows_sql}) order by 1 limit {_ROWS_NAMED}"
     named = [str(customer) for (customer,) in connection.execute(query).fetchall()]
     more = ", …" if outcome.unexpected > len(named) else ""
-    return f"{outcome.unexpected} of {outcome.evaluated} customers ({', '.join(named)}{more})"
+    return f"{outcome.unexpected} of {outcome.evaluated} rows ({', '.join(named)}{more})"
 
 
 def _blocked(workspace: Workspace, blocks: list[tuple[Rule, str]]) -> GateBlocked:
     waivable = [rule.rule for rule, _ in blocks if rule.can_be_waived]
     company = workspace.root.name
-    ways = [
+    usual = (
         "see with `tiering quarantine list` and the rows per entity in the run's journal whether a source delivered "
         "too little, and run the night again when it is complete"
-    ]
+    )
+    ways = list(dict.fromkeys(rule.meta.next_step or usual for rule, _ in blocks))
     if waivable:
         ways.append(
             "if the new figures are right: "

@@ -59,6 +59,8 @@ class RuleMeta(BaseModel):
     max_quarantined_share: Annotated[float, Field(ge=0, le=1)] | None = None
     # Whether a person may let rows in that break the rule; by default as Rule.can_be_waived says.
     can_be_waived: bool | None = None
+    # What to do when a rule about marts blocks, where it is not the usual (a source delivered too little).
+    next_step: str | None = None
 
 
 class Rule(BaseModel):

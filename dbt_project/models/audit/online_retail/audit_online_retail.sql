@@ -13,6 +13,21 @@ with sampled as (
 
 ),
 
+-- The files write a customer's number with or without decimals.
+spellings as (
+
+    select
+        customer_id,
+        source_customer_id as spelling
+    from sampled
+    union all
+    select
+        customer_id,
+        source_customer_id || '.0' as spelling
+    from sampled
+
+),
+
 product_lines as (
 
     select * from {{ source('online_retail', 'lines') }}
@@ -27,7 +42,7 @@ product_lines as (
 bought as (
 
     select distinct
-        sampled.customer_id,
+        spellings.customer_id,
         product_lines.invoice_no,
         product_lines.stock_code,
         product_lines.description,
@@ -37,10 +52,8 @@ bought as (
         product_lines.customer_id as customer_as_typed,
         product_lines.country
     from product_lines
-    inner join sampled
-        on
-            trim(product_lines.customer_id) = sampled.source_customer_id
-            or trim(product_lines.customer_id) = sampled.source_customer_id || '.0'
+    inner join spellings
+        on trim(product_lines.customer_id) = spellings.spelling
 
 ),
 
