@@ -72,7 +72,7 @@ summed as (
     select
         customer_id,
         scheme,
-        {{ join_texts('case when not is_known then indicator end', 'indicator') }} as unknown,
+        nullif({{ join_texts('case when not is_known then indicator end', 'indicator') }}, '') as unknown,
         count(case when is_known and coalesce(measured, stand_in) is null and missing <> 'renormalise' then 1 end)
             as pending,
         sum(case when coalesce(measured, stand_in) is not null then weight end) as counted,
@@ -132,7 +132,9 @@ caps as (
     select
         banded.customer_id,
         banded.scheme,
-        {{ join_texts('case when again.indicator is null then gates.indicator end', 'gates.indicator') }} as unknown,
+        nullif(
+            {{ join_texts('case when again.indicator is null then gates.indicator end', 'gates.indicator') }}, ''
+        ) as unknown,
         max_by(
             gates.cap_tier,
             case when again.raw_value is null or again.raw_value < gates.lower_bound then tiers.tier_rank end

@@ -1,5 +1,6 @@
 -- What the ERP's raw rows say about the sampled customers, read without staging: confirmed orders, their lines, invoices
--- by their due day, and (for no customer) the categories on offer. Amounts in the reporting currency.
+-- by their due day, and (for no customer) the categories on offer. Amounts in the reporting currency. Raw tables are
+-- read where they are narrowed, not through a CTE of their own: engines keep a CTE that is used twice.
 with sampled as (
 
     select distinct
@@ -12,22 +13,18 @@ with sampled as (
 
 ),
 
-raw_orders as (
-
-    select * from {{ source('erp', 'orders') }} where not _is_merged
-
-),
-
 -- All versions of an order that was a sampled customer's at any time: the last version says whose it is.
 order_versions as (
 
-    select * from raw_orders
+    select * from {{ source('erp', 'orders') }}
     where
-        order_no in (
+        not _is_merged
+        and order_no in (
             select any_version.order_no
-            from raw_orders as any_version
+            from {{ source('erp', 'orders') }} as any_version
             inner join sampled
                 on any_version.customer_code = sampled.source_customer_id
+            where not any_version._is_merged
         )
 
 ),
@@ -107,21 +104,17 @@ products as (
 
 ),
 
-raw_invoices as (
-
-    select * from {{ source('erp', 'invoices') }} where not _is_merged
-
-),
-
 invoice_versions as (
 
-    select * from raw_invoices
+    select * from {{ source('erp', 'invoices') }}
     where
-        invoice_no in (
+        not _is_merged
+        and invoice_no in (
             select any_version.invoice_no
-            from raw_invoices as any_version
+            from {{ source('erp', 'invoices') }} as any_version
             inner join sampled
                 on any_version.customer_code = sampled.source_customer_id
+            where not any_version._is_merged
         )
 
 ),
@@ -132,21 +125,17 @@ invoices as (
 
 ),
 
-raw_payments as (
-
-    select * from {{ source('erp', 'payments') }} where not _is_merged
-
-),
-
 payment_versions as (
 
-    select * from raw_payments
+    select * from {{ source('erp', 'payments') }}
     where
-        payment_no in (
+        not _is_merged
+        and payment_no in (
             select any_version.payment_no
-            from raw_payments as any_version
+            from {{ source('erp', 'payments') }} as any_version
             inner join invoices
                 on any_version.invoice_no = invoices.invoice_no
+            where not any_version._is_merged
         )
 
 ),

@@ -1,6 +1,12 @@
 -- What the shop's raw lines say about the sampled customers, read without staging: product lines (a stock code begins
 -- with five digits), the invoices that they make up, and (for no customer) the families of products on offer. An invoice
 -- whose number starts with C is a return. The same line told twice counts once.
+{%- set is_product_line %}
+        not lines._is_merged
+        and length(trim(lines.stock_code)) >= 5
+        and left(trim(lines.stock_code), 5) >= '00000'
+        and left(trim(lines.stock_code), 5) <= '99999'
+{%- endset %}
 with sampled as (
 
     select distinct
@@ -28,32 +34,22 @@ spellings as (
 
 ),
 
-product_lines as (
-
-    select * from {{ source('online_retail', 'lines') }}
-    where
-        not _is_merged
-        and length(trim(stock_code)) >= 5
-        and left(trim(stock_code), 5) >= '00000'
-        and left(trim(stock_code), 5) <= '99999'
-
-),
-
 bought as (
 
     select distinct
         spellings.customer_id,
-        product_lines.invoice_no,
-        product_lines.stock_code,
-        product_lines.description,
-        product_lines.quantity,
-        product_lines.invoice_date,
-        product_lines.unit_price,
-        product_lines.customer_id as customer_as_typed,
-        product_lines.country
-    from product_lines
+        lines.invoice_no,
+        lines.stock_code,
+        lines.description,
+        lines.quantity,
+        lines.invoice_date,
+        lines.unit_price,
+        lines.customer_id as customer_as_typed,
+        lines.country
+    from {{ source('online_retail', 'lines') }} as lines
     inner join spellings
-        on trim(product_lines.customer_id) = spellings.spelling
+        on trim(lines.customer_id) = spellings.spelling
+    where {{ is_product_line }}
 
 ),
 
@@ -144,7 +140,8 @@ facts as (
         cast(null as varchar) as product,
         cast(null as decimal(18, 2)) as net_amount,
         cast(null as decimal(18, 2)) as gross_amount
-    from product_lines
+    from {{ source('online_retail', 'lines') }} as lines
+    where {{ is_product_line }}
 
 )
 
