@@ -3,9 +3,11 @@
 -- on a registration. Whether the data reaches back over the spend window is a fact of the whole company, not of a
 -- customer: it is taken from the indicator's status.
 {%- set fact_columns = [
-    'customer_id', 'fact', 'happened_on', 'settled_on', 'category', 'product', 'net_amount', 'gross_amount', 'cost_amount'
+    'customer_id', 'fact', 'happened_on', 'settled_on', 'category', 'product', 'net_amount', 'gross_amount',
+    'cost_amount'
 ] %}
-{%- set trading = sources_feeding(['orders', 'order_lines', 'payments']) | select('in', var('audited_sources')) | list %}
+{%- set feeding = sources_feeding(['orders', 'order_lines', 'payments']) %}
+{%- set trading = feeding | select('in', var('audited_sources')) | list %}
 {%- set reviewing = sources_feeding(['strategic_attributes']) | select('in', var('audited_sources')) | list %}
 {%- set of_orders = [
     'annual_spend', 'cumulative_spend', 'average_order_value', 'order_frequency', 'recency_days', 'orders_12m',

@@ -1,9 +1,10 @@
 -- Score and computed tier of the sampled customers from the indicators computed again and the rules of the night. Only
--- schemes of kinds weighted and bands: the others compare customers with each other. `unknown` names the indicators that
--- the score needs and that were not computed again; then there is neither score nor tier.
+-- schemes of kinds weighted and bands: the others compare customers with each other. `unknown` names the indicators
+-- that the score needs and that were not computed again; then there is neither score nor tier.
 with sampled as (
 
-    select * from {{ ref('audit_customers') }} where kind in ('weighted', 'bands')
+    select * from {{ ref('audit_customers') }}
+    where kind in ('weighted', 'bands')
 
 ),
 

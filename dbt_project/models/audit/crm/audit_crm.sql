@@ -39,7 +39,8 @@ reviews as (
 
 in_time as (
 
-    select * from reviews where reviewed_on <= as_of_date
+    select * from reviews
+    where reviewed_on <= as_of_date
 
 )
 

@@ -1,6 +1,6 @@
--- What the ERP's raw rows say about the sampled customers, read without staging: confirmed orders, their lines, invoices
--- by their due day, and (for no customer) the categories on offer. Amounts in the reporting currency. Raw tables are
--- read where they are narrowed, not through a CTE of their own: engines keep a CTE that is used twice.
+-- What the ERP's raw rows say about the sampled customers, read without staging: confirmed orders, their lines,
+-- invoices by their due day, and (for no customer) the categories on offer. Amounts in the reporting currency. Raw
+-- tables are read where they are narrowed, not through a CTE of their own: engines keep a CTE that is used twice.
 with sampled as (
 
     select distinct
@@ -58,7 +58,7 @@ rates as (
         rates.valid_from,
         rates.rate
     from {{ source('rules', 'exchange_rates') }} as rates
-    where rates.rules_version in (select rules_version from {{ ref('audit_customers') }})
+    where rates.rules_version in (select customers.rules_version from {{ ref('audit_customers') }} as customers)
 
 ),
 
@@ -82,7 +82,7 @@ rated as (
 line_versions as (
 
     select * from {{ source('erp', 'order_lines') }}
-    where not _is_merged and order_no in (select order_no from confirmed)
+    where not _is_merged and order_no in (select confirmed.order_no from confirmed)
 
 ),
 
@@ -94,7 +94,8 @@ lines as (
 
 product_versions as (
 
-    select * from {{ source('erp', 'products') }} where not _is_merged
+    select * from {{ source('erp', 'products') }}
+    where not _is_merged
 
 ),
 
@@ -163,8 +164,8 @@ paid_by_then as (
         on
             payments.invoice_no = earlier.invoice_no
             and (
-                earlier.paid_on < payments.paid_on
-                or (earlier.paid_on = payments.paid_on and earlier.payment_no <= payments.payment_no)
+                payments.paid_on > earlier.paid_on
+                or (payments.paid_on = earlier.paid_on and payments.payment_no >= earlier.payment_no)
             )
     group by payments.invoice_no, payments.payment_no, payments.paid_on
 

@@ -1,6 +1,6 @@
 -- What the shop's raw lines say about the sampled customers, read without staging: product lines (a stock code begins
--- with five digits), the invoices that they make up, and (for no customer) the families of products on offer. An invoice
--- whose number starts with C is a return. The same line told twice counts once.
+-- with five digits), the invoices that they make up, and (for no customer) the families of products on offer. An
+-- invoice whose number starts with C is a return. The same line told twice counts once.
 {%- set is_product_line %}
         not lines._is_merged
         and length(trim(lines.stock_code)) >= 5
@@ -95,8 +95,8 @@ rated as (
     left join {{ source('rules', 'exchange_rates') }} as rates
         on
             rates.currency = 'GBP'
-            and rates.valid_from <= invoices.invoiced_on
-            and rates.rules_version in (select rules_version from {{ ref('audit_customers') }})
+            and invoices.invoiced_on >= rates.valid_from
+            and rates.rules_version in (select customers.rules_version from {{ ref('audit_customers') }} as customers)
     group by
         invoices.customer_id,
         invoices.invoice_no,

@@ -1,6 +1,6 @@
--- The audit sample: what is published about some customers of each scheme's best tier, against the same figures computed
--- a second time from the raw rows by other SQL. Per customer the indicators of the scheme, its score and computed tier.
--- `not_recomputed` says why; a figure that `differs` keeps the night from being published.
+-- The audit sample: what is published about some customers of each scheme's best tier, against the same figures
+-- computed a second time from the raw rows by other SQL. Per customer the indicators of the scheme, its score and
+-- computed tier. `not_recomputed` says why; a figure that `differs` keeps the night from being published.
 with sampled as (
 
     select * from {{ ref('audit_customers') }}
@@ -87,7 +87,8 @@ items as (
         cast(null as varchar) as published_level,
         cast(null as varchar) as recomputed_level,
         case
-            when again.customer_id is null then 'schemes of kind ' || sampled.kind || ' compare customers with each other'
+            when again.customer_id is null
+                then 'schemes of kind ' || sampled.kind || ' compare customers with each other'
             when again.score_unknown is not null then 'needs ' || again.score_unknown
         end as reason
     from sampled
@@ -112,7 +113,8 @@ items as (
         published.computed_tier as published_level,
         again.tier as recomputed_level,
         case
-            when again.customer_id is null then 'schemes of kind ' || sampled.kind || ' compare customers with each other'
+            when again.customer_id is null
+                then 'schemes of kind ' || sampled.kind || ' compare customers with each other'
             when again.tier_unknown is not null then 'needs ' || again.tier_unknown
         end as reason
     from sampled
