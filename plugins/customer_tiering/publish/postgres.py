@@ -87,7 +87,7 @@ def publish_to_postgres(
             return loader.run(again=again)
     except psycopg2.Error as error:
         raise _unavailable(profile.name, folder, _said(error, secrets)) from None
-    except duckdb.Error as error:
+    except (duckdb.Error, OSError) as error:
         raise _unavailable(profile.name, folder, str(error).splitlines()[0]) from error
 
 
