@@ -114,7 +114,7 @@ def _facts(event: dict[str, Any]) -> Iterator[str]:
         yield f"{sum(account['rows_quarantined'] for account in accounts):,} quarantined"
     if event["step"] == "build":
         yield f"{facts.get('models', 0)} models, {facts.get('tests', 0)} tests"
-    if event["step"] == "publish_postgres":
+    if event["step"] == "publish_postgres" and facts:
         yield f"{sum(facts.get('rows', {}).values()):,} rows loaded"
         yield from facts.get("warnings", [])
     if event["step"] == "alert":
