@@ -22,7 +22,7 @@ PARALLEL := -n 2 --dist loadfile
 unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH
 
-.PHONY: help setup run test test-fast lint format up bench checksum lock clean clean-all
+.PHONY: help setup run test test-fast lint format up bench checksum status backup restore lock clean clean-all
 
 help: ## show this help
 	@echo "customer-tiering: nightly customer tiers from CRM, ERP, ticketing and e-commerce"
@@ -74,6 +74,15 @@ bench: $(READY) ## what scoring costs, against one hand-written query (CUSTOMERS
 
 checksum: $(READY) ## one checksum per published mart (PROFILE=)
 	@$(BIN)/tiering checksum --profile "$(PROFILE)"
+
+status: $(READY) ## what is published, held, failed and waiting (PROFILE=)
+	@$(BIN)/tiering status --profile "$(PROFILE)"
+
+backup: $(READY) ## back up what cannot be computed again (PROFILE=, OUT=<file>, LANDING=1)
+	@$(BIN)/tiering backup --profile "$(PROFILE)" $(if $(OUT),--out "$(OUT)") $(if $(LANDING),--with-landing)
+
+restore: $(READY) ## put a backup in place (PROFILE=, FROM=<file>, FORCE=1)
+	@$(BIN)/tiering restore "$(FROM)" --profile "$(PROFILE)" $(if $(FORCE),--force)
 
 lock: $(READY) ## resolve requirements.in into requirements.lock, with hashes
 	@$(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade \

@@ -1,4 +1,4 @@
--- Score and tier of every customer in the ten default schemes, as one would write it for these schemes alone: the rules
+-- Score and tier of every customer in twelve default schemes, as one would write it for these schemes alone: the rules
 -- of dbt_project/seeds are CASE expressions here, so changing a rule means changing this query. Same figures as
 -- int_computed_tiers: decimals stay exact, and a score is only divided (as double, 6 decimals) when weights are left out.
 with customers as (
@@ -125,6 +125,24 @@ banded as (
             when csat >= 0.70 then 60
             when csat < 0.70 then 40
         end as csat_kaism,
+        case
+            when assets >= 50000000 then 100
+            when assets >= 20000000 then 75
+            when assets >= 5000000 then 50
+            when assets < 5000000 then 25
+        end as assets_stability,
+        case
+            when orders_90d >= 4 then 100
+            when orders_90d >= 2 then 75
+            when orders_90d >= 1 then 50
+            when orders_90d < 1 then 0
+        end as orders_stability,
+        case
+            when products_held >= 20 then 100
+            when products_held >= 10 then 75
+            when products_held >= 4 then 50
+            when products_held < 4 then 25
+        end as products_stability,
         case when annual_spend is not null then percent_rank() over by_spend end as spend_place,
         case when industry_growth is not null then percent_rank() over by_growth end as growth_place,
         case when annual_spend is not null then row_number() over best_spend end as spend_position,
@@ -163,7 +181,9 @@ weighed as (
         0.40 * coalesce(tenure, 0) + 0.30 * coalesce(cross_buy, 0) + 0.30 * coalesce(csat_kaism, 0) as sum_strength,
         case when tenure is null then 0 else 0.40 end
         + case when cross_buy is null then 0 else 0.30 end
-        + case when csat_kaism is null then 0 else 0.30 end as weight_strength
+        + case when csat_kaism is null then 0 else 0.30 end as weight_strength,
+        0.40 * coalesce(assets_stability, 0) + 0.30 * orders_stability + 0.30 * products_stability as sum_stability,
+        case when assets_stability is null then 0.60 else 1 end as weight_stability
     from banded
 
 ),
@@ -190,7 +210,11 @@ scored as (
                 then cast(
                     round(cast(sum_strength as double) / cast(weight_strength as double), 6) as decimal(24, 6)
                 )
-        end as strength
+        end as strength,
+        case
+            when weight_stability = 1 then sum_stability
+            else cast(round(cast(sum_stability as double) / cast(weight_stability as double), 6) as decimal(24, 6))
+        end as stability
     from weighed
 
 ),
@@ -265,8 +289,64 @@ tiered as (
             when profit_position <= ceil(profit_customers * 0.20) then '/high'
             when profit_position <= ceil(profit_customers * 0.50) then '/mid'
             when profit_position is not null then '/low'
-        end as profit_potential_loyalty_tier
+        end as profit_potential_loyalty_tier,
+        case
+            when stability >= 75 then 'stable'
+            when stability >= 50 then 'watch'
+            when stability < 50 then 'at_risk'
+        end as stability_tier
     from scored
+
+),
+
+prospects as (
+
+    select
+        customer_id,
+        case
+            when industry_fit >= 0.80 then 100
+            when industry_fit >= 0.60 then 80
+            when industry_fit >= 0.40 then 60
+            when industry_fit < 0.40 then 40
+        end as industry,
+        case company_size
+            when '大型' then 100
+            when '中型' then 80
+            when '小型' then 60
+            when '微型' then 40
+        end as size,
+        case
+            when digital_demand >= 0.80 then 100
+            when digital_demand >= 0.60 then 80
+            when digital_demand >= 0.40 then 60
+            when digital_demand < 0.40 then 40
+        end as digital
+    from marts.fct_customer_indicators
+    where order_frequency = 0
+
+),
+
+prospects_weighed as (
+
+    select
+        customer_id,
+        0.40 * industry + 0.30 * coalesce(size, 0) + 0.30 * coalesce(digital, 0) as sum_prospect,
+        0.40
+        + case when size is null then 0 else 0.30 end
+        + case when digital is null then 0 else 0.30 end as weight_prospect
+    from prospects
+
+),
+
+prospects_scored as (
+
+    select
+        customer_id,
+        case
+            when weight_prospect = 1 then sum_prospect
+            else cast(round(cast(sum_prospect as double) / cast(weight_prospect as double), 6) as decimal(24, 6))
+        end as prospect
+    from prospects_weighed
 
 ),
 
@@ -292,6 +372,12 @@ by_scheme as (
     select customer_id, 'credit', on_time_payment_rate, credit_tier from tiered
     union all
     select customer_id, 'profit_potential_loyalty', null, profit_potential_loyalty_tier from tiered
+    union all
+    select customer_id, 'stability', stability, stability_tier from tiered
+    union all
+    select customer_id, 'prospect', prospect,
+        case when prospect >= 75 then 'target' when prospect < 75 then 'nurture' end as prospect_tier
+    from prospects_scored
 
 )
 

@@ -94,7 +94,13 @@ select
         else 'unknown to the rules'
     end as company_size,
     case when has_orders and tenure > 0 then floor(u8 * 41) / 100 end as churn_rate,
+    -- A review looks at prospects too; assets of 0.5 to 90 million.
+    case when is_company and u5 < 0.85 then round(500000 * exp(5.2 * u8), 2) end as assets,
+    case when is_company and u6 >= 0.05 then floor(u9 * 21) / 20 end as industry_fit,
+    case when is_company and u3 >= 0.20 then floor(u4 * 21) / 20 end as digital_demand,
     orders_12m,
+    cast(floor(orders_12m * u3 * 0.5) as integer) as orders_90d,
+    case when has_orders then cast(1 + floor(u9 * 30) as integer) else 0 end as products_held,
     cast(case when has_orders_in_window then least(floor(orders_12m * u9 * 1.5), 90) else 0 end as integer)
         as active_days_90d,
     case when u6 >= 0.03 then 3 * spend_12m end as lifetime_value

@@ -11,9 +11,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pendulum
-from airflow.sdk import Asset, CronDataIntervalTimetable, Param, dag, task
+from airflow.sdk import Asset, CronDataIntervalTimetable, Param, dag, task, teardown
 
-from customer_tiering.nightly.airflow_tasks import begin_night, run_step
+from customer_tiering.nightly.airflow_tasks import (
+    begin_night,
+    judge_night,
+    run_step,
+    summarise_published,
+    tell_of_failure,
+)
+from customer_tiering.nightly.approval import HeldNight
 from customer_tiering.nightly.lateness import deadline_alert
 from customer_tiering.profile import load_profile
 
@@ -51,6 +58,7 @@ def landing_asset(source: str) -> Asset:
         "retry_delay": timedelta(minutes=2),
         "retry_exponential_backoff": True,
         "max_retry_delay": timedelta(minutes=30),
+        "on_failure_callback": tell_of_failure,
     },
     tags=["customer-tiering"],
 )
@@ -71,7 +79,11 @@ def nightly_tiering() -> None:
     def build(night: dict[str, str]) -> None:
         run_step("build", night)
 
-    @task(pool=WAREHOUSE, outlets=[PUBLISHED])
+    @task.branch(pool=WAREHOUSE)
+    def judge(night: dict[str, str]) -> str:
+        return judge_night(night)
+
+    @task(pool=WAREHOUSE, outlets=[PUBLISHED], trigger_rule="none_failed_min_one_success")
     def publish(night: dict[str, str]) -> None:
         run_step("publish", night)
 
@@ -79,16 +91,26 @@ def nightly_tiering() -> None:
     def alert(night: dict[str, str]) -> None:
         run_step("alert", night)
 
+    # Alerts go first when both wait for the warehouse.
+    @task(pool=WAREHOUSE, priority_weight=0, execution_timeout=timedelta(minutes=30))
+    def report(night: dict[str, str]) -> None:
+        run_step("report", night)
+
+    # As a teardown it runs whatever became of alert and report, and these two decide the state of the run.
+    @teardown
     @task
-    def summarise(night: dict[str, str]) -> None:
-        run_step("summarise", night)
+    def summarise(night: dict[str, str] | None) -> None:
+        summarise_published(night)
 
     night = begin()
     built = build(night)
     for source in profile.sources:
         extracted = extract.override(task_id=f"extract_{source}", outlets=[landing_asset(source)])(night, source)
         extracted >> gate.override(task_id=f"gate_{source}")(night, source) >> built
-    built >> publish(night) >> alert(night) >> summarise(night)
+    judged, published = judge(night), publish(night)
+    # Only a held night comes to `approve`, which waits for a person.
+    built >> judged >> HeldNight(task_id="approve", night=night) >> published
+    judged >> published >> [alert(night), report(night)] >> summarise(night)
 
 
 nightly_tiering()

@@ -27,8 +27,10 @@ def run_night(profile_name: str, as_of: date, run_id: str = "test") -> steps.Nig
     for name in sources:
         steps.gate(night, name)
     steps.build(night)
+    steps.judge(night)
     steps.publish(night)
     steps.alert(night)
+    steps.report(night)
     steps.summarise(night)
     return night
 

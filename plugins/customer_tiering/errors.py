@@ -51,5 +51,13 @@ class PublishError(TieringError):
     """The snapshot could not be published or read."""
 
 
+class NightHeld(TieringError):
+    """The night lies beyond the limits of its release and waits for a person."""
+
+
+class BackupError(TieringError):
+    """A backup cannot be written, or what is to be restored is no whole backup of the company."""
+
+
 class TrainingRefused(TieringError):
     """There is too little data for a churn model worth the name; the rule signals stand alone."""

@@ -11,9 +11,11 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
+from customer_tiering.alerts.settings import AlertSettings
 from customer_tiering.errors import ProfileError
+from customer_tiering.release.limits import ReleaseLimits
 from customer_tiering.workspace import Workspace, project_root
 
 
@@ -50,6 +52,12 @@ class Channel(BaseModel):
 
     connection: str | None = None
     url: str | None = None
+    timeout: float = Field(default=10, gt=0, le=120)
+    """Seconds to wait for the connection, and for each answer."""
+    tries: int = Field(default=3, ge=1, le=10)
+    """Tries within one night's step."""
+    digest: bool | None = None
+    """One letter per recipient; default: yes, except where programs read (``jsonl``)."""
 
     def model_post_init(self, _context: object, /) -> None:
         if (self.connection is None) == (self.url is None):
@@ -73,10 +81,15 @@ class Profile(BaseModel):
     sources: dict[str, SourceLocation]
     sample_company: SampleCompany | None = None
     channels: dict[str, Channel] = Field(default_factory=dict)
+    alerts: AlertSettings = Field(default_factory=AlertSettings)
     keep_snapshots: int = Field(default=7, ge=2)
+    keep_reports: int = Field(default=30, ge=1)
+    """How many run folders stay under ``reports/``."""
     catch_up_nights: int = Field(default=92, ge=0)
     """How many missed nights are computed with the next one, at most."""
     language: Literal["en", "zh"] = "en"
+    release: ReleaseLimits = ReleaseLimits()
+    """How far a night may lie from the last accepted one before a person has to look."""
 
     @field_validator("timezone")
     @classmethod
@@ -107,6 +120,12 @@ class Profile(BaseModel):
         if not value:
             raise ValueError("at least one source is needed")
         return value
+
+    @model_validator(mode="after")
+    def _known_channels(self) -> Profile:
+        if unknown := sorted(self.alerts.channel_names() - set(self.channels)):
+            raise ValueError(f"alerts name channels that there are not: {unknown}; there are {sorted(self.channels)}")
+        return self
 
     @property
     def zone(self) -> ZoneInfo:
@@ -156,8 +175,15 @@ class Profile(BaseModel):
 def _airflow_connection_uri(connection_id: str) -> str:
     """URI of an Airflow connection (secrets stay in Airflow's own store)."""
     from airflow.sdk import Connection
+    from airflow.sdk.exceptions import AirflowNotFoundException
 
-    connection = Connection.get(connection_id)
+    try:
+        connection = Connection.get(connection_id)
+    except AirflowNotFoundException as error:
+        raise ProfileError(
+            f"Airflow has no connection {connection_id}",
+            f"add it in Airflow (Admin, Connections), or set AIRFLOW_CONN_{connection_id.upper()}",
+        ) from error
     return str(connection.extra_dejson.get("url") or connection.get_uri())
 
 

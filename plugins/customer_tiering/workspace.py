@@ -50,6 +50,11 @@ class Workspace:
         return self.root / "published"
 
     @property
+    def held(self) -> Path:
+        """Snapshots that are not published: held, rejected, rolled back. Like ``published`` without the pointer."""
+        return self.root / "held"
+
+    @property
     def ledger(self) -> Path:
         """What cannot be rebuilt: what was told to whom."""
         return self.root / "ledger"

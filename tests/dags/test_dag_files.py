@@ -33,12 +33,18 @@ for dag_id, dag in bag.dags.items():
     tasks = {}
     for task in dag.tasks:
         tasks[task.task_id] = {
+            "type": type(task).__name__,
             "pool": task.pool,
+            "trigger_rule": task.trigger_rule.value,
             "retries": task.retries,
             "retry_delay": task.retry_delay.total_seconds(),
             "backoff": bool(task.retry_exponential_backoff),
             "after": sorted(task.upstream_task_ids),
             "outlets": sorted(outlet.uri for outlet in task.outlets),
+            "teardown": task.is_teardown,
+            "fails_run": task.on_failure_fail_dagrun,
+            "rule": str(getattr(task.trigger_rule, "value", task.trigger_rule)),
+            "weight": task.priority_weight,
         }
     dags[dag_id] = {
         "tasks": tasks,
@@ -72,6 +78,21 @@ _, errors = plugins_manager._get_plugins()
 files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
 folder = Path(sys.argv[1])
 print(json.dumps([errors, sorted(Path(file).name for file in files if file and folder in Path(file).parents)]))
+"""
+
+
+# What the plugin registers, and what of the page was imported for it.
+PAGE = """
+import json, sys
+from airflow import plugins_manager
+
+apps, _ = plugins_manager.get_fastapi_plugins()
+(plugin,) = plugins_manager._get_plugins()[0]
+print(json.dumps({
+    "apps": [[app["url_prefix"], app["name"]] for app in apps],
+    "views": [[view["url_route"], view["href"]] for view in plugin.external_views],
+    "modules": sorted(name for name in sys.modules if name.startswith(("customer_tiering.airflow_page", "duckdb"))),
+}))
 """
 
 
@@ -118,20 +139,44 @@ def test_the_tasks_are_wired_as_documented(parsed: tuple[str, dict[str, Any]]) -
         **{f"extract_{source}": ["begin"] for source in sources},
         **{f"gate_{source}": ["begin", f"extract_{source}"] for source in sources},
         "build": sorted(["begin", *(f"gate_{source}" for source in sources)]),
-        "publish": ["begin", "build"],
+        "judge": ["begin", "build"],
+        "approve": ["begin", "judge"],
+        "publish": ["approve", "begin", "judge"],
         "alert": ["begin", "publish"],
-        "summarise": ["alert", "begin"],
+        "report": ["begin", "publish"],
+        "summarise": ["alert", "begin", "report"],
     }
     tasks = found["dags"]["nightly_tiering"]["tasks"]
     assert {task: facts["after"] for task, facts in tasks.items()} == after
+
+
+def test_a_failing_report_stops_neither_alerts_nor_the_summary(parsed: tuple[str, dict[str, Any]]) -> None:
+    """The summary runs whatever becomes of the two, and leaves it to them to say how the run ended."""
+    _, found = parsed
+    tasks = found["dags"]["nightly_tiering"]["tasks"]
+    assert "report" not in tasks["alert"]["after"]
+    assert [task for task, facts in tasks.items() if facts["teardown"]] == ["summarise"]
+    assert tasks["summarise"]["rule"] == "all_done_setup_success" and not tasks["summarise"]["fails_run"]
+    assert tasks["report"]["weight"] < tasks["alert"]["weight"], "alerts go first"
 
 
 def test_only_one_task_at_a_time_touches_the_warehouse(parsed: tuple[str, dict[str, Any]]) -> None:
     _, found = parsed
     tasks = found["dags"]["nightly_tiering"]["tasks"]
     outside = {task for task, facts in tasks.items() if facts["pool"] != "warehouse"}
-    assert outside == {task for task in tasks if task.startswith("extract_")} | {"summarise"}
+    assert outside == {task for task in tasks if task.startswith("extract_")} | {"approve", "summarise"}
     assert found["dags"]["nightly_tiering"]["max_active_runs"] == 1
+
+
+def test_only_a_held_night_asks_a_person_and_a_night_stays_small(parsed: tuple[str, dict[str, Any]]) -> None:
+    """``judge`` names the next task; ``publish`` runs though ``approve`` was skipped, and not when it failed."""
+    name, found = parsed
+    tasks = found["dags"]["nightly_tiering"]["tasks"]
+    assert tasks["judge"]["type"] == "_BranchPythonDecoratedOperator"
+    assert tasks["approve"]["type"] == "HeldNight"
+    rules = {task: facts["trigger_rule"] for task, facts in tasks.items() if facts["trigger_rule"] != "all_success"}
+    assert rules == {"publish": "none_failed_min_one_success"}
+    assert len(tasks) <= 12 + 2 * len(load_profile(name).sources)
 
 
 def test_every_task_is_retried(parsed: tuple[str, dict[str, Any]]) -> None:
@@ -201,7 +246,15 @@ def executed_plugins(folder: Path, home: Path) -> list[str]:
 
 def test_airflow_takes_nothing_of_the_package_for_a_plugin(tmp_path: Path) -> None:
     """Airflow executes what lies in the plugins folder; the package is only there to be imported."""
-    assert executed_plugins(ROOT / "plugins", tmp_path) == []
+    assert executed_plugins(ROOT / "plugins", tmp_path) == ["tiering_page.py"]
+
+
+def test_the_page_is_imported_by_its_first_request_only(tmp_path: Path) -> None:
+    """Every process of Airflow executes the plugin, and only the API server answers requests."""
+    found = json.loads(airflow_python(PAGE, ROOT / "plugins", tmp_path))
+    assert found["apps"] == [["/tiering", "Customer tiers"]]
+    assert found["views"] == [["customer-tiers", "/tiering/"]]
+    assert found["modules"] == []
 
 
 def test_the_ignore_patterns_are_what_keeps_the_package_out(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def run_benchmark(*arguments: str, script: Path = SCRIPT) -> subprocess.Complete
 def test_engine_and_hand_written_query_agree_on_every_score_and_tier() -> None:
     result = run_benchmark("--customers", "2000", "--repeats", "1")
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "2,000 customers, 10 schemes" in result.stdout
+    assert "2,000 customers, 12 schemes" in result.stdout
     assert "verified: both give every customer the same score and tier in every scheme" in result.stdout
     assert "fct_indicator_scores" in result.stdout
 

@@ -23,6 +23,7 @@ from customer_tiering.churn.training_set import TABLE, build_training_set
 from customer_tiering.profile import load_profile
 from customer_tiering.publish.snapshot import DATABASE, folder_of
 from customer_tiering.sources import get_source
+from customer_tiering.warehouse import compute
 from customer_tiering.warehouse.rules import churn_feature_names, load_rules
 from customer_tiering.workspace import Workspace
 from nights import ErpDatabase, mart_rows, run_night, write_profile
@@ -266,7 +267,7 @@ def test_reasons_are_the_greatest_contributions(company: Company) -> None:
 
 
 def test_the_first_scores_are_changes_by_the_model(company: Company) -> None:
-    changes = company.rows(D2, "from fct_churn_risk_changes")
+    changes = company.rows(D2, "from fct_churn_risk_changes")  # nothing before: without a model there are no scores
     high = company.rows(D2, "from fct_churn_scores where risk_class = 'high'")
     assert {row["customer_id"] for row in changes} == {row["customer_id"] for row in high} != set()
     assert {(row["change"], row["cause"]) for row in changes} == {("newly_high", "model")}
@@ -299,7 +300,8 @@ def test_example_11_070_is_high_and_06999_is_not(company: Company) -> None:
 
 def test_changes_against_the_night_before_say_that_another_model_made_them(company: Company) -> None:
     assert champion(company.workspace) == edge_model()
-    changes = mart_rows(company.workspace, "select * from fct_churn_risk_changes")
+    assert {row["as_of_date"] for row in mart_rows(company.workspace, "from fct_churn_risk_changes")} == {D2, D3}
+    changes = mart_rows(company.workspace, "from fct_churn_risk_changes where as_of_date = ?", [D3])
     before = {row["customer_id"]: row["risk_class"] for row in company.rows(D2, "from fct_churn_scores")}
     after = {
         row["customer_id"]: row["risk_class"] for row in mart_rows(company.workspace, "select * from fct_churn_scores")
@@ -316,3 +318,18 @@ def test_the_list_carries_owner_and_advice(company: Company) -> None:
     assert all(row["advice_en"] and row["advice_zh"] for row in rows)
     for row in rows:
         assert float(row["spend_at_risk"]) == pytest.approx(float(row["probability"] * row["spend_365d"]), abs=0.005)
+
+
+def test_missed_nights_in_several_builds_change_the_same_risks(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three missed nights in two builds, then the last night again in one: each is compared with the night before."""
+    promote(company.workspace, "back", company.training.model)
+    monkeypatch.setattr(compute, "_NIGHTS_PER_BATCH", 2)
+    run_night("churny", D3 + timedelta(days=3), "missed")
+    changes = "from fct_churn_risk_changes order by all"
+    in_two = mart_rows(company.workspace, changes)
+    assert {row["as_of_date"] for row in in_two if row["cause"] == "model"} == {D2, D3, D3 + timedelta(days=1)}
+    monkeypatch.undo()
+    run_night("churny", D3 + timedelta(days=3), "again")
+    assert mart_rows(company.workspace, changes) == in_two

@@ -50,9 +50,16 @@ def test_a_night_the_next_night_and_a_night_too_old(surroundings: Path) -> None:
     the first night again is refused with a message, and what is published stays."""
     first = tiering(surroundings, "run", "--profile", "small")
     assert first.returncode == 0, first.stdout + first.stderr
-    for words in ("Rows of the night", "Customers per tier", "Alerts sent", "Seconds per step", "published/2026-03-30"):
+    for words in (
+        "Rows of the night",
+        "Customers per tier",
+        "Alerts sent",
+        "Seconds per step",
+        "published/2026-03-30",
+        "report.html",
+    ):
         assert words in first.stdout
-    for step in ("begin", "extract erp", "gate crm", "build", "publish", "alert"):
+    for step in ("begin", "extract erp", "gate crm", "build", "publish", "alert", "report"):
         assert f"✓ {step}" in first.stdout
     log = surroundings / "var" / "small" / "reports" / "airflow.log"
     assert "Traceback" not in log.read_text(encoding="utf-8")  # Airflow has closed its run too

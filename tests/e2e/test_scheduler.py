@@ -21,6 +21,7 @@ import pytest
 import yaml
 
 from customer_tiering.publish.snapshot import current_folder, read_manifest
+from customer_tiering.report.files import latest_folder
 from customer_tiering.sample import company_state
 from customer_tiering.workspace import Workspace, project_root
 
@@ -83,6 +84,16 @@ class Served:
         status, content = response.status, response.read()
         connection.close()
         return status, json.loads(content)
+
+    def fetch(self, path: str, *, token: str = "", accept: str = "*/*") -> tuple[int, str, bytes]:
+        """Status, where it sends to, and content of a page."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        headers = {"Accept": accept} | ({"Authorization": f"Bearer {token}"} if token else {})
+        connection.request("GET", path, headers=headers)
+        response = connection.getresponse()
+        answer = response.status, response.getheader("Location", ""), response.read()
+        connection.close()
+        return answer
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Another ``tiering`` command of the same company, at the same time."""
@@ -162,12 +173,30 @@ def test_a_night_runs_through_the_scheduler(served: Served) -> None:
     tasks = served.night(state.until.isoformat(), 300)
     assert {task["state"] for task in tasks} == {"success"}
     assert {task["try_number"] for task in tasks} == {1}
-    assert len(tasks) == 11
+    assert len(tasks) == 12
     folder = current_folder(served.workspace)
     assert folder is not None
     assert read_manifest(folder).night == state.until
     log = served.call("GET", f"{RUNS}/{tasks[0]['dag_run_id']}/taskInstances/begin/logs/1")
     assert "nightly_tiering" in json.dumps(log["content"])  # the UI finds the task's log
+
+
+def test_the_tiers_page_is_behind_the_login(served: Served) -> None:
+    """Strangers get 401, or are sent to Airflow's login; who is logged in sees what the night published."""
+    for path in ("/", "/report", "/workbook", "/customers", "/nights"):
+        assert served.fetch(f"/tiering{path}")[0] == 401, path
+        assert served.fetch(f"/tiering{path}", token="not.a.token")[0] in (401, 403), path
+    status, location, _ = served.fetch("/tiering/nights", accept="text/html")
+    assert (status, location) == (303, "/auth/login?next=%2Ftiering%2Fnights")
+    folder = latest_folder(served.workspace)
+    assert folder is not None
+    status, _, shown = served.fetch("/tiering/report", token=served.token)
+    assert (status, shown) == (200, (folder / "report.html").read_bytes())
+    for path, words in (("/", "分级汇总"), ("/customers?q=C20", "erp-C20"), ("/nights", "当前 current")):
+        status, _, shown = served.fetch(f"/tiering{path}", token=served.token)
+        assert status == 200 and words in shown.decode(), path
+    views = served.call("GET", "/api/v2/plugins")["plugins"][0]["external_views"]
+    assert [view["href"] for view in views] == ["/tiering/"]
 
 
 def test_only_who_knows_the_password_gets_in(served: Served) -> None:

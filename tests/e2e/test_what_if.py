@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
@@ -18,7 +19,8 @@ from customer_tiering.profile import Profile, load_profile
 from customer_tiering.publish.snapshot import checksums, current_folder
 from customer_tiering.report.comparison import write_movers
 from customer_tiering.sample import generate_company
-from customer_tiering.scoring.what_if import Mover, WhatIf, _reweighted, what_if
+from customer_tiering.scoring.what_if import RULES_OF_INDICATORS, Mover, WhatIf, _reweighted, what_if
+from customer_tiering.warehouse.build import parsed_project
 from customer_tiering.warehouse.rules import Row
 from nights import mart_rows, run_night
 
@@ -101,6 +103,23 @@ def test_rules_that_contradict_themselves_and_unknown_names_are_refused(company:
     ):
         with pytest.raises(TieringError, match=message):
             what_if(company, None, [wrong], None)
+
+
+@pytest.mark.slow
+def test_a_setting_behind_the_indicators_computes_them_anew(company: Profile) -> None:
+    """Published spend is of 12 months; over the calendar year of 2025 it is another sum for most customers."""
+    result = what_if(company, "spend_abc", ["settings.spend_window=calendar_year"], None)
+    assert result.movers
+    assert {mover.reason.split(" ")[0] for mover in result.movers} == {"annual_spend"}
+
+
+@pytest.mark.slow
+def test_only_some_rules_lie_behind_the_indicators(company: Profile) -> None:
+    manifest = json.loads((parsed_project(company) / "manifest.json").read_text(encoding="utf-8"))
+    parents = {"model.customer_tiering.fct_customer_indicators", "model.customer_tiering.dim_customers"}
+    while more := {name for parent in parents for name in manifest["parent_map"].get(parent, [])} - parents:
+        parents |= more
+    assert {name.split(".")[-1] for name in parents if ".rules." in name} == set(RULES_OF_INDICATORS)
 
 
 @given(

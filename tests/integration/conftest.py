@@ -28,7 +28,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     extracted = company.copy(root / "extracted")
     run(company, FIRST, "first", GATES)
     gated = company.copy(root / "gated")
-    run(company, FIRST, "first", ["build", "publish", "alert", "summarise"])
+    run(company, FIRST, "first", ["build", "judge", "publish", "alert", "summarise"])
     first = company.copy(root / "first")
 
     generate_company(company.source, until=SECOND)
@@ -37,7 +37,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     moved = moved.replace("account_360,,potential,,60", "account_360,,potential,,66")
     assert moved != bands
     company.override_seed("tier_bands.csv", moved)
-    run(company, SECOND, "second", ["begin", *EXTRACTS, *GATES, "build"])
+    run(company, SECOND, "second", ["begin", *EXTRACTS, *GATES, "build", "judge"])
     second_built = company.copy(root / "second_built")
     run(company, SECOND, "second", ["publish"])
     second_published = company.copy(root / "second_published")

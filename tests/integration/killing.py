@@ -43,7 +43,7 @@ FIRST, SECOND, THIRD = date(2026, 3, 1), date(2026, 3, 2), date(2026, 3, 3)
 SOURCES = ("erp", "crm", "ticketing")
 EXTRACTS = tuple(f"extract {source}" for source in SOURCES)
 GATES = tuple(f"gate {source}" for source in SOURCES)
-NIGHT = ("begin", *EXTRACTS, *GATES, "build", "publish", "alert", "summarise")
+NIGHT = ("begin", *EXTRACTS, *GATES, "build", "judge", "publish", "alert", "summarise")
 
 # Names the file that a process makes while it waits; it goes on when the file is gone.
 WAITING_FLAG = "TIERING_TEST_WAITING"
@@ -406,7 +406,7 @@ def _amid_models() -> None:
 
 
 def _before_rename() -> None:
-    _after(snapshot, "_flush", lambda path: path.name.startswith(snapshot._UNFINISHED))
+    _after(snapshot, "_flush", lambda path: path.name.startswith(snapshot.UNFINISHED))
 
 
 def _before_manifest() -> None:
@@ -464,10 +464,7 @@ PLACES: dict[str, Callable[[], None]] = {
 
 
 class Slots:
-    """A few folders in which copies of companies are worked on, one test after the other.
-
-    A path used again keeps dbt's parsed project valid, which saves seconds per night.
-    """
+    """A few folders in which copies of companies are worked on, one test after the other."""
 
     def __init__(self, root: Path, number: int = 2) -> None:
         self.number = number
@@ -480,14 +477,8 @@ class Slots:
         """A copy of ``company`` in a free slot, for as long as the block runs."""
         folder = self._free.get()
         try:
-            parsed = Company(folder, company.name).workspace.dbt_target / "partial_parse.msgpack"
-            kept = parsed.read_bytes() if parsed.exists() else None
             shutil.rmtree(folder, ignore_errors=True)
-            copy = company.copy(folder)
-            if kept is not None:
-                parsed.parent.mkdir(parents=True, exist_ok=True)
-                parsed.write_bytes(kept)
-            yield copy
+            yield company.copy(folder)
         finally:
             self._free.put(folder)
 

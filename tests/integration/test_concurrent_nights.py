@@ -111,7 +111,7 @@ def test_overtaken_run_stops(company: Company, prepared: Prepared) -> None:
     """A run that another one overtook stops at its next step with a message; the later run does the night."""
     run(company, FIRST, "slow", ["begin", "extract erp"])
     run(company, FIRST, "fast", ["begin", "extract erp"])
-    for step in ("extract crm", "gate erp", "build", "publish", "alert"):
+    for step in ("extract crm", "gate erp", "build", "publish", "alert", "report"):
         overtaken = start(company, FIRST, "slow", [step])
         overtaken.assert_failed_with("NightBusy", "run slow stops: run fast of sample began after it")
     journal = read_journal(company.workspace.reports / f"{FIRST}_slow")

@@ -157,6 +157,7 @@ def test_rows_and_loads_are_decided_from_the_command_line(acme: Acme) -> None:
     assert "set aside" in done("reject-load", "erp.orders", load, *WHO)
     night = acme.gate(SECOND, "third")
     steps.build(night)
+    steps.judge(night)
     steps.publish(night)
 
     quality = mart_rows(

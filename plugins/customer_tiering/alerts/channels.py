@@ -1,56 +1,200 @@
-"""Notification channels by Apprise, and one of our own: JSON lines in a local file."""
+"""Channels: Apprise's, a signed webhook, and JSON lines in a local file. What went wrong is told in plain words.
+
+Neither a URL nor anything a server answered is ever logged or kept: both may hold secrets. Apprise logs both, so its
+log goes nowhere but here, where the kind of the failure is read from it.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
 import os
+import re
+import threading
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from urllib.parse import unquote
+from typing import Any, Literal, Protocol
+from urllib.parse import quote, unquote, urlsplit
 
-import apprise
-
+from customer_tiering.alerts.messages import Letter, Message
 from customer_tiering.errors import ProfileError
 
+TO = "{to}"
+"""Stands for the recipient's address in the URL of a channel that can address persons."""
+_SIGNED = ("hmac", "hmacs")
+_JSON_LINES = "jsonl"
 
-def open_channel(name: str, url: str) -> apprise.Apprise:
-    """An Apprise channel. Raises ``ProfileError`` when the URL means nothing (the URL itself is never shown)."""
-    _register_json_lines()
-    channel = apprise.Apprise()
-    # Apprise logs a URL that it cannot load, and with it the secret it holds.
-    logger = logging.getLogger("apprise")
-    before, logger.disabled = logger.disabled, True
+
+@dataclass(frozen=True)
+class Outcome:
+    """``unanswered``: it failed, and yet it may have arrived."""
+
+    status: Literal["sent", "failed", "unanswered"]
+    error: str = ""
+
+
+SENT = Outcome("sent")
+NO_ANSWER = Outcome("unanswered", "no answer in time; it may have arrived")
+
+
+class Channel(Protocol):
+    """Where letters go. ``room`` is the number of characters that a letter may have, title included."""
+
+    @property
+    def room(self) -> int: ...
+
+    def send(self, letter: Letter) -> Outcome: ...
+
+
+def addresses_persons(url: str) -> bool:
+    """Whether the URL has a place for the recipient's address."""
+    return TO in url or quote(TO) in url
+
+
+def is_for_programs(url: str) -> bool:
+    """Whether programs read the channel: each message is a letter of its own there."""
+    return urlsplit(url).scheme == _JSON_LINES
+
+
+def open_channel(name: str, url: str, timeout: float = 10.0, address: str = "") -> Channel:
+    """The channel behind a URL; ``timeout`` in seconds, for connecting and for each wait for an answer.
+
+    Raises ``ProfileError`` when the URL means nothing (the URL itself is never shown).
+    """
+    for place in (TO, quote(TO)):
+        url = url.replace(place, quote(address, safe=""))
     try:
-        understood = channel.add(url)
-    finally:
-        logger.disabled = before
-    if not understood:
+        scheme = urlsplit(url).scheme
+        channel: Channel | None
+        if scheme in _SIGNED:
+            from customer_tiering.alerts.signed import SignedWebhook
+
+            channel = SignedWebhook.of(url, timeout)
+        elif scheme == _JSON_LINES:
+            path = Path(unquote(urlsplit(url).path))
+            channel = JsonLines(path) if path.name else None
+        else:
+            channel = _AppriseChannel.of(url, timeout)
+    except ValueError:
+        channel = None
+    if channel is None:
         raise ProfileError(
             f"channel {name}: its URL is not one that Apprise understands",
-            "check the channel in the profile or the Airflow connection it names",
-        )
+            f"check the channel in the profile or the Airflow connection it names, then: tiering alerts test {name}",
+        ) from None
     return channel
 
 
-_REGISTERED = False
+@dataclass(frozen=True)
+class JsonLines:
+    """Appends each letter to a file, one JSON object a line."""
 
+    path: Path
+    room: int = 1_000_000
 
-def _register_json_lines() -> None:
-    """Make ``jsonl://localhost<absolute path>`` a channel that appends each message to a file."""
-    global _REGISTERED  # noqa: PLW0603 - Apprise's registry is global too
-    if _REGISTERED:
-        return
-
-    @apprise.decorators.notify(on="jsonl", name="JSON lines file")
-    def append_line(body: str, title: str, notify_type: str, *_args: Any, meta: dict[str, Any], **_kw: Any) -> bool:
-        path = Path(unquote(str(meta["fullpath"])))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        line = json.dumps({"title": title, "body": body, "type": str(notify_type)}, ensure_ascii=False)
-        with path.open("a", encoding="utf-8") as stream:
-            stream.write(line + "\n")
+    def send(self, letter: Letter) -> Outcome:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(as_json(letter), ensure_ascii=False) + "\n")
             stream.flush()
             os.fsync(stream.fileno())
-        return True
+        return SENT
 
-    _REGISTERED = True
+
+def as_json(letter: Letter) -> dict[str, Any]:
+    """A letter for programs: its text, and its messages as fields."""
+    return {
+        "id": letter.letter_id,
+        "title": letter.title,
+        "body": letter.body,
+        "type": "warning" if letter.is_urgent else "info",
+        "messages": [_fields(message) for message in letter.messages],
+    }
+
+
+def _fields(message: Message) -> dict[str, Any]:
+    named = ("message_id", "customer_id", "customer_name", "owner", "from_state", "to_state", "direction", "as_of_date")
+    return {
+        "subject": message.line.subject,
+        "scheme": message.line.scheme,
+        **{name: getattr(message, name) for name in named},
+        "facts": dict(message.facts),
+    }
+
+
+class _AppriseChannel:
+    """One Apprise URL."""
+
+    def __init__(self, plugin: Any, timeout: float) -> None:
+        self._plugin = plugin
+        # Apprise's own defaults differ from service to service; both waits are the profile's.
+        plugin.socket_connect_timeout = plugin.socket_read_timeout = timeout
+        # Some services count bytes where Apprise counts characters, and a Chinese character has three.
+        self.room = int(plugin.body_maxlen) // 3 if plugin.body_maxlen < 10_000 else int(plugin.body_maxlen)
+
+    @classmethod
+    def of(cls, url: str, timeout: float) -> _AppriseChannel | None:
+        import apprise
+
+        with _OwnLog():
+            plugin = apprise.Apprise.instantiate(url)
+        return cls(plugin, timeout) if plugin else None
+
+    def send(self, letter: Letter) -> Outcome:
+        import apprise
+
+        kind = apprise.NotifyType.WARNING if letter.is_urgent else apprise.NotifyType.INFO
+        with _OwnLog() as lines:
+            sent = self._plugin.notify(
+                title=letter.title, body=letter.body, notify_type=kind, body_format=apprise.NotifyFormat.TEXT
+            )
+        return SENT if sent else _failure("\n".join(lines))
+
+
+_KINDS = (
+    (r"ConnectTimeout|connect timeout", "the server cannot be reached (time ran out)"),
+    (r"[Rr]ead timed out|ReadTimeout|timed out", ""),
+    (r"Connection refused|Errno 111", "the server refuses connections"),
+    (r"Name or service not known|NameResolution|getaddrinfo", "the server's name is not known"),
+    (r"CERTIFICATE|certificate|SSL", "no secure connection: check the certificate"),
+    (r"SMTPAuthentication|535[, ]", "the mail server refused the login"),
+    (r"Recipient|550[, ]", "the mail server refused the recipient"),
+)
+
+
+def _failure(log: str) -> Outcome:
+    """The kind of a failure, without the words of the log: they hold URLs and answers."""
+    if status := re.search(r"error=(\d{3})\b", log):
+        return Outcome("failed", f"the server answered {status[1]}")
+    for pattern, words in _KINDS:
+        if re.search(pattern, log):
+            return Outcome("failed", words) if words else NO_ANSWER
+    return Outcome("failed", "the service did not take the message")
+
+
+class _Collector(logging.Filter):
+    """Takes the lines that a thread logs off Apprise's log, before any handler sees them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.by_thread: dict[int, list[str]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        self.by_thread.get(threading.get_ident(), []).append(record.getMessage())
+        return False
+
+
+_COLLECTOR = _Collector()
+
+
+class _OwnLog:
+    """Collect what Apprise logs in this thread, and keep it to ourselves."""
+
+    def __enter__(self) -> list[str]:
+        logger = logging.getLogger("apprise")
+        logger.addFilter(_COLLECTOR)
+        logger.setLevel(logging.DEBUG)
+        return _COLLECTOR.by_thread.setdefault(threading.get_ident(), [])
+
+    def __exit__(self, *_error: object) -> None:
+        _COLLECTOR.by_thread.pop(threading.get_ident(), None)

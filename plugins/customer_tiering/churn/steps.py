@@ -27,7 +27,7 @@ def prepare(profile: Profile, folder: Path, say: Callable[[str], None] = lambda 
     try:
         return build_training_set(profile, folder, say)
     except TrainingRefused as error:
-        save_training(folder, refusal_card(_about(profile, folder), error.problem), None)
+        save_training(folder, refusal_card(_about(profile), error.problem), None)
         raise
     except TieringError:
         shutil.rmtree(folder, ignore_errors=True)
@@ -64,7 +64,7 @@ def train_and_judge(profile: Profile, folder: Path, train_until: date | None = N
     return summary(training) | {"training": folder.name}
 
 
-def _about(profile: Profile, _folder: Path) -> dict[str, Any]:
+def _about(profile: Profile) -> dict[str, Any]:
     from customer_tiering.publish.snapshot import current_folder, read_manifest
 
     published = current_folder(profile.workspace)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,6 @@ import duckdb
 from customer_tiering.churn.card import as_markdown
 from customer_tiering.churn.logistic import LogisticModel
 from customer_tiering.errors import TieringError
-from customer_tiering.publish.snapshot import DATABASE, predecessor
-from customer_tiering.warehouse.identifiers import literal
 from customer_tiering.workspace import Workspace
 
 CARD, CARD_TEXT, NUMBERS, CHAMPION = "card.json", "card.md", "model.json", "champion.json"
@@ -56,8 +53,8 @@ def latest_card(workspace: Workspace) -> Path:
     return cards[-1]
 
 
-def land_churn_model(connection: duckdb.DuckDBPyConnection, workspace: Workspace, first_night: date) -> str | None:
-    """Put the promoted model and the last accepted risk classes in front of the models; returns the model's version."""
+def land_churn_model(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> None:
+    """Put the promoted model, if there is one, in front of the models."""
     model = champion(workspace)
     connection.execute("begin")
     try:
@@ -80,27 +77,6 @@ def land_churn_model(connection: duckdb.DuckDBPyConnection, workspace: Workspace
     except BaseException:
         connection.execute("rollback")
         raise
-    _land_accepted_risks(connection, workspace, first_night)
-    return model.version if model else None
-
-
-def _land_accepted_risks(connection: duckdb.DuckDBPyConnection, workspace: Workspace, first_night: date) -> None:
-    connection.execute("delete from state.churn_risks")
-    folder = predecessor(workspace, first_night)
-    if folder is None:
-        return
-    connection.execute(f"attach {literal(str(folder / DATABASE))} as accepted (read_only)")
-    try:
-        known = connection.execute(
-            "select 1 from duckdb_tables() where database_name = 'accepted' and table_name = 'fct_churn_scores'"
-        ).fetchone()
-        if known:
-            connection.execute(
-                "insert into state.churn_risks "
-                "select customer_id, as_of_date, model_version, risk_class from accepted.marts.fct_churn_scores"
-            )
-    finally:
-        connection.execute("detach accepted")
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

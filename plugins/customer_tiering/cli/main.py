@@ -11,9 +11,12 @@ from rich.table import Table
 
 from customer_tiering import __version__
 from customer_tiering.cli import identity
+from customer_tiering.cli.alerts import app as alerts_app
 from customer_tiering.cli.churn import app as churn_app
 from customer_tiering.cli.common import DEFAULT_PROFILE, ProfileOption, console, errors, guarded
+from customer_tiering.cli.operate import register
 from customer_tiering.cli.quarantine import app as quarantine_app
+from customer_tiering.cli.release import app as release_app
 from customer_tiering.errors import TieringError
 
 app = typer.Typer(
@@ -25,6 +28,9 @@ app = typer.Typer(
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(identity.app, name="identity")
 app.add_typer(churn_app, name="churn")
+app.add_typer(release_app, name="release")
+register(app)
+app.add_typer(alerts_app, name="alerts")
 
 
 def command(function: Any) -> Any:
@@ -194,6 +200,22 @@ def what_if(
         write_movers(result, csv)
     if html is not None:
         write_html(result, html)
+
+
+@command
+def report(
+    profile: ProfileOption = DEFAULT_PROFILE,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder to write into; default: the night's folder under reports/.")
+    ] = None,
+) -> None:
+    """Write report (HTML) and workbook (Excel) of the published night again."""
+    from customer_tiering.profile import load_profile
+    from customer_tiering.report.files import build_reports
+
+    files = build_reports(load_profile(profile), out)
+    for path in (files.report, files.workbook):
+        console.print(f"{path}  ({path.stat().st_size / 1024:,.0f} KB)", soft_wrap=True, highlight=False)
 
 
 @command

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, date, datetime
 from typing import Any
 
-from customer_tiering.errors import NightBusy, ProfileError, SourceError, TieringError
+from customer_tiering.errors import NightBusy, NightHeld, ProfileError, SourceError, TieringError
+
+NO_WAITING = "TIERING_NO_WAITING"
+"""Set where no Airflow stays up in which a person could answer."""
 
 
 def begin_night(profile_name: str, context: dict[str, Any]) -> dict[str, str]:
@@ -47,6 +51,69 @@ def run_step(name: str, night: dict[str, str], *arguments: str) -> None:
         raise
     except TieringError as error:
         raise _final(error) from error
+
+
+def judge_night(night: dict[str, str]) -> str:
+    """Judge the marts; returns the task that comes next. Where nobody could answer (``NO_WAITING``) a hold fails."""
+    from customer_tiering.nightly import steps
+    from customer_tiering.release.holds import find, how_to_answer, text
+
+    run_step("judge", night)
+    of_run = steps.Night(**night)
+    held = steps.judgement(of_run)["held"]
+    if not held:
+        return "publish"
+    if os.environ.get(NO_WAITING):
+        hold = find(of_run.workspace, held)
+        held_night = NightHeld(text(hold), how_to_answer(hold, of_run.profile_name))
+        raise _final(held_night) from held_night
+    return "approve"
+
+
+def tell_of_failure(context: dict[str, Any]) -> None:
+    """Tell operators, once a run, that the night has failed and where; for a task that is not tried again."""
+    from customer_tiering.alerts.notices import notify_operators
+    from customer_tiering.profile import load_profile
+
+    error = context.get("exception")
+    cause = error.__cause__ if isinstance(error, BaseException) and error.__cause__ else error
+    if isinstance(cause, NightHeld):  # told when it was held
+        return
+    if isinstance(cause, TieringError):
+        problem, next_step = cause.problem, cause.next_step
+    else:  # its text may hold anything
+        problem, next_step = (
+            f"it failed ({type(cause).__name__})",
+            "see the task's log; the next run recovers by itself",
+        )
+    night = context["ti"].xcom_pull(task_ids="begin") or {}
+    notify_operators(
+        load_profile(os.environ.get("TIERING_PROFILE", "sample")),
+        "failed_night",
+        context["run_id"],
+        {
+            "as_of_date": night.get("as_of_date", ""),
+            "step": context["ti"].task_id,
+            "problem": problem,
+            "next_step": next_step,
+        },
+    )
+
+
+def summarise_published(night: dict[str, str] | None) -> None:
+    """Summarise a run that was published, also when alerts or report failed; skip the summary of any other run."""
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    from customer_tiering.nightly import steps
+    from customer_tiering.nightly.journal import read_journal
+
+    published = night is not None and any(
+        (event["step"], event["event"]) == ("publish", "finished")
+        for event in read_journal(steps.Night(**night).folder)
+    )
+    if night is None or not published:
+        raise AirflowSkipException("nothing of this run was published; the task that failed says why")
+    run_step("summarise", night)
 
 
 def _final(error: TieringError) -> Exception:

@@ -12,12 +12,14 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from customer_tiering.errors import NightBusy
 from customer_tiering.workspace import Workspace
 
 _LOCK_DESCRIPTOR = "TIERING_NIGHT_LOCK"
+_ACTING_FOR: ContextVar[str | None] = ContextVar("acting_for", default=None)
 
 
 @contextmanager
@@ -55,8 +57,20 @@ def begin_run(workspace: Workspace, run_id: str) -> None:
     fresh.replace(_claim(workspace))
 
 
+@contextmanager
+def acting_for(run_id: str) -> Iterator[None]:
+    """Let the last steps of a run that ended (a held night that was approved) run, though another began after it."""
+    token = _ACTING_FOR.set(run_id)
+    try:
+        yield
+    finally:
+        _ACTING_FOR.reset(token)
+
+
 def check_run(workspace: Workspace, run_id: str) -> None:
     """Raise ``NightBusy`` when another run of the company began after this one."""
+    if _ACTING_FOR.get() == run_id:
+        return
     claim = _claim(workspace)
     current = json.loads(claim.read_text(encoding="utf-8"))["run_id"] if claim.exists() else None
     if current != run_id:

@@ -60,6 +60,7 @@ async def tell_late_night(profile_name: str, context: dict[str, Any]) -> None:
 
 def report_if_late(profile: Profile, due: datetime) -> bool:
     """Tell, once, that the night due at a moment is not published; whether it told."""
+    from customer_tiering.alerts.notices import notify_operators
     from customer_tiering.nightly.airflow_tasks import run_id_of
     from customer_tiering.nightly.steps import Night, interval_as_of
     from customer_tiering.publish.snapshot import last_accepted
@@ -77,14 +78,11 @@ def report_if_late(profile: Profile, due: datetime) -> bool:
         "published": accepted.as_of_date if accepted else None,
         "state": _state(night),
     }
-    _tell_operators(profile, "late_night", night.as_of_date, facts)
+    _LOG.error("%s: late night: %s", profile.name, json.dumps(facts, ensure_ascii=False))
+    notify_operators(profile, "late_night", night.as_of_date, facts)
     told.parent.mkdir(parents=True, exist_ok=True)
     told.write_text(json.dumps(facts, indent=2, ensure_ascii=False), encoding="utf-8")
     return True
-
-
-def _tell_operators(profile: Profile, kind: str, key: str, facts: dict[str, Any]) -> None:
-    _LOG.error("%s: %s %s: %s", profile.name, kind, key, json.dumps(facts, ensure_ascii=False))
 
 
 def _next_time(moment: datetime, clock: str) -> datetime:

@@ -19,19 +19,23 @@ from customer_tiering.nightly.airflow_home import (
     hold_airflow,
     prepare_airflow,
 )
+from customer_tiering.nightly.airflow_tasks import NO_WAITING
 from customer_tiering.nightly.guard import inherited_environment, night_lock
 from customer_tiering.nightly.journal import JOURNAL, read_journal
 from customer_tiering.nightly.sources import prepare_sources
 from customer_tiering.profile import Profile
 from customer_tiering.publish.snapshot import check_order
+from customer_tiering.release.holds import find, how_to_answer, text
 from customer_tiering.report.summary import SUMMARY, print_summary
 from customer_tiering.warehouse.rules import load_rules
 
+HELD = 3
+"""Exit code when the night waits for a person."""
 _POLL_SECONDS = 0.2
 
 
 def run_night(profile: Profile, as_of: date | None, console: Console) -> int:
-    """Run one night with progress and print its summary; returns the exit code (0 when it was published)."""
+    """Run one night with progress and print its summary; returns the exit code (0: published, 3: held)."""
     workspace = profile.workspace
     with night_lock(workspace) as descriptor:
         with hold_airflow(profile):  # refuse before anything is changed
@@ -45,6 +49,7 @@ def run_night(profile: Profile, as_of: date | None, console: Console) -> int:
         prepare_airflow(profile, log)
         environment = airflow_environment(profile) | inherited_environment(descriptor)
         environment["TIERING_TASK_RETRIES"] = "0"  # a person is watching and can run it again
+        environment[NO_WAITING] = "1"
         started = datetime.now(UTC)
         with log.open("w", encoding="utf-8") as stream:
             process = subprocess.Popen(
@@ -63,7 +68,7 @@ def run_night(profile: Profile, as_of: date | None, console: Console) -> int:
                 process.wait()
                 console.print("Stopped. What was published stays; the same command goes on where this run stopped.")
                 return 130
-    return _conclude(process.returncode, folder, log, console)
+    return _conclude(profile, process.returncode, folder, log, console)
 
 
 def _follow(
@@ -114,24 +119,41 @@ def _facts(event: dict[str, Any]) -> Iterator[str]:
         yield f"{sum(account['rows_quarantined'] for account in accounts):,} quarantined"
     if event["step"] == "build":
         yield f"{facts.get('models', 0)} models, {facts.get('tests', 0)} tests"
+    if event["step"] == "judge":
+        yield "HELD" if facts.get("held") else f"{len(facts.get('warnings', []))} warnings"
     if event["step"] == "alert":
         yield f"{sum(facts.get('sent', {}).values())} sent"
+    if event["step"] == "report" and facts:
+        yield Path(facts["report"]).name
+        yield Path(facts["workbook"]).name
 
 
-def _conclude(exit_code: int, folder: Path | None, log: Path, console: Console) -> int:
+def _conclude(profile: Profile, exit_code: int, folder: Path | None, log: Path, console: Console) -> int:
     events = read_journal(folder) if folder else []
+    if events and events[-1]["event"] == "finished" and (held := events[-1].get("facts", {}).get("held")):
+        hold = find(profile.workspace, held)
+        console.print("\n[yellow bold]held[/]: ", end="")
+        console.print(text(hold), markup=False, highlight=False, soft_wrap=True)
+        console.print(f"Next step: {how_to_answer(hold, profile.name)}", markup=False, highlight=False, soft_wrap=True)
+        return HELD
     failures = [event for event in events if event["event"] == "failed"]
     for event in failures:
         console.print(f"\n[red bold]{event['step']} failed[/]: ", end="")
         console.print(event["problem"], markup=False, highlight=False)
         if event["next_step"]:
             console.print(f"Next step: {event['next_step']}", markup=False, highlight=False)
-    if failures or folder is None or not (folder / SUMMARY).exists():
+    if folder is None or not (folder / SUMMARY).exists():
         if not failures:
             console.print(f"[red bold]the night did not finish[/] (Airflow's exit code {exit_code}); see {log}")
         console.print(f"Nothing half-done is published. Log: {log}", highlight=False)
         return 1
     print_summary(console, json.loads((folder / SUMMARY).read_text(encoding="utf-8")))
+    if failures:
+        failed = ", ".join(dict.fromkeys(event["step"] for event in failures))
+        console.print(
+            f"\n[red bold]The night is published, but {failed} failed[/], see above; log: {log}", highlight=False
+        )
+        return 1
     return 0
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from customer_tiering import __version__
-from customer_tiering.errors import BuildFailed
+from customer_tiering.errors import BuildFailed, PublishError
 from customer_tiering.nightly.guard import begin_run, check_run
-from customer_tiering.nightly.journal import journaled
+from customer_tiering.nightly.journal import journaled, read_journal
 from customer_tiering.profile import Profile, load_profile
 from customer_tiering.workspace import Workspace, project_root
 
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     import duckdb
 
     from customer_tiering.publish.snapshot import Manifest
+
+# A publication needs a judgement of what the last build made.
+_BEFORE = ("build", "judge")
+RELEASE = ("publish", "alert", "report", "summarise")
+"""The steps that approving a held night runs."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,8 @@ def interval_as_of(data_interval_end: datetime, profile: Profile) -> date:
 
 def begin(night: Night) -> dict[str, Any]:
     """Take the night: check order and rules, note run, rules and as-of date in the warehouse."""
+    from customer_tiering.alerts.routing import check_schemes
+    from customer_tiering.nightly.backup import check_restored
     from customer_tiering.nightly.sources import prepare_sources
     from customer_tiering.publish.snapshot import check_order
     from customer_tiering.warehouse.connection import open_warehouse
@@ -74,8 +81,10 @@ def begin(night: Night) -> dict[str, Any]:
     with journaled(night.folder, "begin") as step:
         workspace = night.workspace
         workspace.make()
+        check_restored(workspace)
         accepted = check_order(workspace, night.as_of)
         rules = load_rules(night.profile)
+        check_schemes(night.profile, rules.schemes())
         load_overrides(night.profile, rules)
         begin_run(workspace, night.run_id)
         prepare_sources(night.profile, night.as_of)
@@ -146,6 +155,7 @@ def build(night: Night) -> dict[str, Any]:
     from customer_tiering.churn.store import land_churn_model
     from customer_tiering.identity.night import decide_identities
     from customer_tiering.quality.gate import ensure_tables
+    from customer_tiering.release import holds
     from customer_tiering.sources import get_source
     from customer_tiering.warehouse.compute import compute_nights
     from customer_tiering.warehouse.connection import open_warehouse
@@ -166,8 +176,10 @@ def build(night: Night) -> dict[str, Any]:
             make_build_inputs(connection)
             land_as_of_dates(connection, [PlannedNight(night.as_of, version, "run")])  # identity's settings
             land_overrides(connection, overrides)
+            # What was held before goes on from a state that this night goes on from, too: only one can be published.
+            holds.supersede(night.workspace, f"the night {night.as_of} was built (run {night.run_id})")
             accepted = land_accepted_state(connection, night.workspace, night.as_of)
-            land_churn_model(connection, night.workspace, night.as_of)
+            land_churn_model(connection, night.workspace)
         identities = decide_identities(profile, night.as_of, night.folder)
         nights = plan_nights(accepted, night.as_of, version, profile.catch_up_nights)
         result = compute_nights(profile, nights, night.folder, baseline=accepted)
@@ -186,19 +198,22 @@ def _begun_rules(connection: duckdb.DuckDBPyConnection, night: Night) -> str:
     return str(row[0])
 
 
-def publish(night: Night) -> dict[str, Any]:
-    """Write the snapshot and move ``current`` to it."""
-    from customer_tiering.publish import snapshot
+def judge(night: Night) -> dict[str, Any]:
+    """Judge the marts before anybody sees them: the mart gate, then the circuit breaker, which may hold the night."""
+    from customer_tiering.alerts.notices import notify_operators
     from customer_tiering.quality.mart_gate import audit_marts
+    from customer_tiering.release import breaker, holds
     from customer_tiering.warehouse.connection import open_warehouse
     from customer_tiering.warehouse.nights import built_rules
+    from customer_tiering.warehouse.state import check_accepted
 
-    with journaled(night.folder, "publish") as step:
+    with journaled(night.folder, "judge") as step:
         check_run(night.workspace, night.run_id)
         profile = night.profile
         with open_warehouse(night.workspace) as connection:
             check_run(night.workspace, night.run_id)  # again: it may have waited for the warehouse
-            manifest = manifest_of(profile, night.as_of, night.run_id, built_rules(connection, night.as_of))
+            check_accepted(connection, night.workspace, night.as_of)
+            rules = built_rules(connection, night.as_of)
             warnings = audit_marts(
                 connection,
                 night.workspace,
@@ -206,9 +221,67 @@ def publish(night: Night) -> dict[str, Any]:
                 results_dir=night.folder / "data_docs",
                 run_time=datetime.now(UTC),
             )
-            folder = snapshot.publish(connection, night.workspace, manifest, profile.keep_snapshots)
-        step.facts = {"folder": str(folder), "warnings": warnings}
+            verdict = breaker.compare(
+                connection,
+                night.workspace,
+                night.as_of,
+                limits=profile.release,
+                headline=profile.headline_scheme,
+                rules_version=rules,
+            )
+            warnings += verdict.warnings
+            held = None
+            if verdict.beyond:
+                manifest = manifest_of(profile, night.as_of, night.run_id, rules)
+                held = holds.hold(
+                    connection, night.workspace, manifest, verdict, profile.release, profile.keep_snapshots, warnings
+                )
+        step.facts = {
+            "warnings": warnings,
+            "compared_with": verdict.base,
+            "rules_changed": verdict.rules_changed,
+            "held": held.name if held else None,
+        }
+    if held:
+        notify_operators(profile, "held_night", held.name, holds.notice(held, profile.name))
     return step.facts
+
+
+def publish(night: Night) -> dict[str, Any]:
+    """Write the snapshot and move ``current`` to it; of a held night, once it was approved, the one that was held."""
+    from customer_tiering.publish import snapshot
+    from customer_tiering.release import holds
+    from customer_tiering.warehouse.connection import open_warehouse, warehouse_lock
+    from customer_tiering.warehouse.nights import built_rules
+    from customer_tiering.warehouse.state import check_accepted
+
+    with journaled(night.folder, "publish") as step:
+        check_run(night.workspace, night.run_id)
+        profile = night.profile
+        held = judgement(night)["held"]
+        if held:
+            with warehouse_lock(night.workspace):
+                folder = holds.publish_held(night.workspace, held, profile.keep_snapshots)
+        else:
+            with open_warehouse(night.workspace) as connection:
+                check_run(night.workspace, night.run_id)  # again: it may have waited for the warehouse
+                check_accepted(connection, night.workspace, night.as_of)
+                manifest = manifest_of(profile, night.as_of, night.run_id, built_rules(connection, night.as_of))
+                folder = snapshot.publish(connection, night.workspace, manifest, profile.keep_snapshots)
+        step.facts = {"folder": str(folder), "approved": held}
+    return step.facts
+
+
+def judgement(night: Night) -> dict[str, Any]:
+    """The facts of the run's last ``judge``. Raises ``PublishError`` when the marts were not judged since the build."""
+    events = [
+        event for event in read_journal(night.folder) if event["event"] == "finished" and event["step"] in _BEFORE
+    ]
+    if not events or events[-1]["step"] != "judge":
+        raise PublishError(
+            f"the marts of {night.as_of} were not judged before publishing", "run the night again from its build"
+        )
+    return dict(events[-1]["facts"])
 
 
 def manifest_of(profile: Profile, as_of: date, run_id: str, rules_version: str) -> Manifest:
@@ -229,19 +302,41 @@ def manifest_of(profile: Profile, as_of: date, run_id: str, rules_version: str) 
 
 
 def alert(night: Night) -> dict[str, Any]:
-    """Tell what changed, once."""
+    """Tell what changed, once. A channel that does not deliver fails nothing: its messages stay due."""
     from customer_tiering.alerts.ledger import open_ledger
     from customer_tiering.alerts.tell import tell_changes
     from customer_tiering.publish.snapshot import current_folder, read_manifest
-    from customer_tiering.warehouse.connection import warehouse_lock
+    from customer_tiering.report.summary import run_warnings
 
     with journaled(night.folder, "alert") as step:
         check_run(night.workspace, night.run_id)
         folder = current_folder(night.workspace)
         if folder is None:
             raise RuntimeError("nothing is published, so there is nothing to tell")
-        with warehouse_lock(night.workspace), open_ledger(night.workspace.ledger) as ledger:
-            step.facts = asdict(tell_changes(night.profile, ledger, folder, read_manifest(folder)))
+        with open_ledger(night.workspace.ledger) as ledger:
+            result = tell_changes(
+                night.profile, ledger, folder, read_manifest(folder), warnings=run_warnings(night.folder)
+            )
+            step.facts = asdict(result)
+    return step.facts
+
+
+def report(night: Night) -> dict[str, Any]:
+    """Write report and workbook of the published night, for people to look at."""
+    from customer_tiering.report.files import build_reports, keep_quarantine, prune_reports
+    from customer_tiering.warehouse.connection import open_warehouse
+    from customer_tiering.warehouse.quarantine import open_by_rule
+
+    with journaled(night.folder, "report") as step:
+        check_run(night.workspace, night.run_id)
+        with open_warehouse(night.workspace) as connection:
+            keep_quarantine(night.folder, open_by_rule(connection))
+        files = build_reports(night.profile)
+        step.facts = {
+            "report": str(files.report),
+            "workbook": str(files.workbook),
+            "pruned": prune_reports(night.workspace, night.profile.keep_reports),
+        }
     return step.facts
 
 

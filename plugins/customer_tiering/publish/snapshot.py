@@ -24,9 +24,9 @@ NIGHT_SCHEMA = "tonight"
 """Views of the marts as they are published: one night each, histories apart."""
 DATABASE = "tiers.duckdb"
 # Marts that keep every night; of the others a snapshot holds its own night only.
-_HISTORY = frozenset({"fct_tier_changes", "fct_nights", "fct_data_quality"})
+HISTORY = frozenset({"fct_tier_changes", "fct_churn_risk_changes", "fct_nights", "fct_data_quality"})
 MANIFEST = "manifest.json"
-_UNFINISHED = ".unfinished-"
+UNFINISHED = ".unfinished-"
 _WAS_PUBLISHED = ".was-published"  # tells a lost pointer from a first night
 
 
@@ -141,17 +141,41 @@ def publish(
     next publish removes; the switch itself is one rename.
     """
     check_order(workspace, manifest.night)
-    workspace.published.mkdir(parents=True, exist_ok=True)
-    _remove_unfinished(workspace)
-    name = f"{manifest.as_of_date}_{manifest.run_id}"
-    unfinished, folder = workspace.published / f"{_UNFINISHED}{name}", workspace.published / name
+    unfinished = write_snapshot(
+        connection, workspace, manifest, workspace.published, follows_predecessor=follows_predecessor
+    )
+    return accept(workspace, unfinished, keep)
+
+
+def write_snapshot(
+    connection: duckdb.DuckDBPyConnection,
+    workspace: Workspace,
+    manifest: Manifest,
+    into: Path,
+    *,
+    follows_predecessor: bool = True,
+) -> Path:
+    """Write the marts and their manifest as an unfinished folder below ``into``; returns it, complete and on disk."""
+    into.mkdir(parents=True, exist_ok=True)
+    _remove_unfinished(into)
+    unfinished = into / f"{UNFINISHED}{manifest.as_of_date}_{manifest.run_id}"
     unfinished.mkdir()
     rows = _write_marts(connection, unfinished, manifest.night)
     before = predecessor(workspace, manifest.night) if follows_predecessor else None
     _write_json(unfinished / MANIFEST, asdict(manifest) | {"rows": rows, "previous": before.name if before else None})
-    for path in unfinished.iterdir():
-        _flush(path)
-    _flush(unfinished)
+    flush_folder(unfinished)
+    return unfinished
+
+
+def accept(workspace: Workspace, unfinished: Path, keep: int) -> Path:
+    """Make a complete folder (in ``published``, not yet under its name) the published night; returns its place.
+
+    Raises ``OrderError`` when a later night was accepted meanwhile.
+    """
+    manifest = read_manifest(unfinished)
+    check_order(workspace, manifest.night)
+    name = f"{manifest.as_of_date}_{manifest.run_id}"
+    folder = workspace.published / name
     # The same run again: its step was tried again, or cleared in Airflow after a rebuild. A folder that never
     # became current goes; the current one stays as it is, readers may have it open.
     attempt = 1
@@ -208,7 +232,7 @@ def select_night(connection: duckdb.DuckDBPyConnection, night: date) -> list[str
     connection.execute(f"drop schema if exists {quote(NIGHT_SCHEMA)} cascade")
     connection.execute(f"create schema {quote(NIGHT_SCHEMA)}")
     for name in names:
-        only = f" where as_of_date = '{night}'" if name not in _HISTORY and _has_nights(connection, name) else ""
+        only = f" where as_of_date = '{night}'" if name not in HISTORY and _has_nights(connection, name) else ""
         connection.execute(f"create view {quote(NIGHT_SCHEMA, name)} as select * from {quote(SCHEMA, name)}{only}")
     return names
 
@@ -255,8 +279,15 @@ def _flush(path: Path) -> None:
         os.close(descriptor)
 
 
-def _remove_unfinished(workspace: Workspace) -> None:
-    for path in workspace.published.glob(f"{_UNFINISHED}*"):
+def flush_folder(folder: Path) -> None:
+    """Bring a folder and its files to disk."""
+    for path in folder.iterdir():
+        _flush(path)
+    _flush(folder)
+
+
+def _remove_unfinished(parent: Path) -> None:
+    for path in parent.glob(f"{UNFINISHED}*"):
         shutil.rmtree(path)
 
 

@@ -8,15 +8,13 @@ except for what it has already let in.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from filelock import FileLock
-
+from customer_tiering.append_only import append_line, complete_lines
 from customer_tiering.errors import DecisionError
 
 Kind = Literal["release", "waive", "accept_load", "reject_load", "revoke"]
@@ -96,7 +94,9 @@ def read_decisions(folder: Path) -> Decisions:
     path = folder / FILE
     if not path.exists():
         return Decisions()
-    return Decisions(tuple(_parse(path, number, line) for number, line in enumerate(_lines(path.read_bytes()), 1)))
+    return Decisions(
+        tuple(_parse(path, number, line) for number, line in enumerate(complete_lines(path.read_bytes()), 1))
+    )
 
 
 def decide(folder: Path, kind: Kind, *, owner: str, reason: str, **what: Any) -> Decision:
@@ -107,29 +107,15 @@ def decide(folder: Path, kind: Kind, *, owner: str, reason: str, **what: Any) ->
     owner, reason = owner.strip(), " ".join(reason.split())
     if not owner or not reason:
         raise DecisionError("a decision needs an owner and a reason", "give --owner and --reason")
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = folder / FILE
-    with FileLock(folder / "quarantine.lock"):
-        content = path.read_bytes() if path.exists() else b""
-        number = len(_lines(content)) + 1
+    made: list[Decision] = []
+
+    def line(before: list[str]) -> dict[str, Any]:
         decided_at = datetime.now(UTC).isoformat(timespec="seconds")
-        decision = Decision(f"D-{number:04}", kind, owner, reason, decided_at, **what)
-        line = json.dumps({name: value for name, value in asdict(decision).items() if value}, ensure_ascii=False)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
-        try:
-            # A last line without its end was cut off by a crash and never acknowledged.
-            os.ftruncate(descriptor, content.rfind(b"\n") + 1)
-            os.lseek(descriptor, 0, os.SEEK_END)
-            os.write(descriptor, (line + "\n").encode())
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    return decision
+        made.append(Decision(f"D-{len(before) + 1:04}", kind, owner, reason, decided_at, **what))
+        return {name: value for name, value in asdict(made[0]).items() if value}
 
-
-def _lines(content: bytes) -> list[str]:
-    # Not splitlines(): a value may hold one of the other characters that it takes for an end of line.
-    return content.decode("utf-8", errors="replace").split("\n")[:-1]
+    append_line(folder / FILE, line)
+    return made[0]
 
 
 def _parse(path: Path, number: int, line: str) -> Decision:

@@ -10,33 +10,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from customer_tiering.report.words import CAUSES, REASONS, STATUS, words_of
 from customer_tiering.scoring.explain import Explanation
-
-_STATUS = {"measured": "", "imputed": "imputed 估算", "left_out": "left out 不计", "pending": "pending 待评估"}
-
-_REASONS = {
-    "first_tier": "its first tier 首次评定",
-    "scored": "can be scored now 可评定",
-    "recomputed": "follows the score every night 每晚随得分",
-    "unchanged": "agrees with the score 与得分一致",
-    "within_margin": "the score is within the margin at the edge 得分在缓冲区内",
-    "dwell": "it was set too recently 未满最短保持期",
-    "no_trigger": "no trigger yet: spend, idleness or review 未触发调整",
-    "spend_change": "annual spend changed 年消费变动",
-    "no_trade": "months without trade 数月无交易",
-    "review": "scheduled review 定期复核",
-    "rules_changed": "the rules changed 规则变更",
-    "not_scored": "cannot be scored any more 无法评定",
-    "override": "set by hand 人工指定",
-    "override_ended": "the manual tier ended 人工指定到期",
-    "left": "left the scheme 退出方案",
-}
-_CAUSES = {
-    "data": "data 数据",
-    "correction": "correction 数据更正",
-    "rule_change": "rule change 规则变更",
-    "override": "by hand 人工",
-}
 
 
 def render_assessment(explanation: Explanation) -> Group:
@@ -65,7 +40,7 @@ def _scores_table(explanation: Explanation) -> Table:
             number(row["score"]),
             f"{row['weight']:.2%}",
             number(row["points"]),
-            _STATUS[row["status"]],
+            str(STATUS[row["status"]]),
         )
     table.add_section()
     table.add_row("total 合计", "", "", "", "", number(explanation.tier["score"]), "")
@@ -84,7 +59,7 @@ def _verdict(explanation: Explanation) -> Text:
     tier = explanation.tier
     text = Text("tier 等级: ")
     text.append(f"{tier['effective_tier']} {tier['label_zh'] or ''}", style="bold")
-    text.append(f" since {tier['tier_since']}, {_REASONS[tier['reason']]}; coverage {tier['coverage']:.0%}")
+    text.append(f" since {tier['tier_since']}, {REASONS[tier['reason']]}; coverage {tier['coverage']:.0%}")
     if tier["computed_tier"] != tier["effective_tier"]:
         text.append(f"\nby the score alone 按得分: {tier['computed_tier']}")
         if tier["reason"] == "dwell" and explanation.stability is not None:
@@ -120,7 +95,7 @@ def _change(change: dict[str, Any]) -> str:
     line = f"\n{change['as_of_date']}  {before} → {after}"
     if change["from_tier"] is None or change["to_tier"] is None:
         return f"{line}  {change['direction']}"
-    line += f"  {_REASONS.get(change['reason'], change['reason'])}; cause 原因: {_CAUSES[change['cause']]}"
+    line += f"  {words_of(change['reason'], REASONS)}; cause 原因: {CAUSES[change['cause']]}"
     if change["data_points"] is None:
         return line
     parts = [

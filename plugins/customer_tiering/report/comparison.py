@@ -14,6 +14,7 @@ from rich.text import Text
 
 from customer_tiering.nightly.replay import Replay
 from customer_tiering.report.assessment import number
+from customer_tiering.report.spreadsheets import harmless
 from customer_tiering.scoring.what_if import Mover, WhatIf
 
 _MOVERS_SHOWN = 20
@@ -90,11 +91,7 @@ def write_movers(result: WhatIf, path: Path) -> None:
         writer = csv.writer(stream)
         writer.writerow(field.name for field in fields(Mover))
         for mover in result.movers:
-            writer.writerow(_safe(value) for value in asdict(mover).values())
-
-
-def _safe(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value[:1] in tuple("=+-@\t\r") and value != "-" else value
+            writer.writerow(harmless(value) if isinstance(value, str) else value for value in asdict(mover).values())
 
 
 def _spend(movers: list[Mover]) -> Decimal:

@@ -14,21 +14,13 @@ from rich.text import Text
 from customer_tiering.nightly.journal import read_journal
 from customer_tiering.profile import Profile
 from customer_tiering.publish.snapshot import DATABASE, current_folder, read_manifest
+from customer_tiering.report.words import DIRECTIONS, words_of
 from customer_tiering.warehouse.rows import fetch_rows
 from customer_tiering.workspace import Workspace
 
 SUMMARY = "summary.json"
 _CHANGES_SHOWN = 20
 _COUNTS = ("rows_in", "rows_kept", "rows_merged", "rows_quarantined", "rows_released")
-_DIRECTIONS = {
-    "up": "up 升级",
-    "down": "down 降级",
-    "entered": "first tier 首次分级",
-    "left": "left 离开",
-    "to_pending": "to pending 转待评估",
-    "from_pending": "from pending 待评估转出",
-    "moved": "moved 平移",
-}
 
 
 def write_summary(profile: Profile, workspace: Workspace, folder: Path) -> Path:
@@ -39,6 +31,17 @@ def write_summary(profile: Profile, workspace: Workspace, folder: Path) -> Path:
     with path.open("w", encoding="utf-8") as stream:
         print_summary(Console(file=stream, width=110, no_color=True), facts)
     return path
+
+
+def run_warnings(folder: Path) -> list[str]:
+    """What the steps of the run in ``folder`` warned of, in their order."""
+    finished = {event["step"]: event["facts"] for event in read_journal(folder) if event["event"] == "finished"}
+    extracts = [facts for name, facts in finished.items() if name.startswith("extract ")]
+    accounts = [
+        account for name, facts in finished.items() if name.startswith("gate ") for account in facts["accounts"]
+    ]
+    warned = [*extracts, *accounts, finished.get("judge", {})]
+    return [warning for facts in warned for warning in facts.get("warnings", [])]
 
 
 def collect(profile: Profile, workspace: Workspace, folder: Path) -> dict[str, Any]:
@@ -92,18 +95,12 @@ def collect(profile: Profile, workspace: Workspace, folder: Path) -> dict[str, A
         "headline_scheme": manifest.headline_scheme,
         "last_accepted": finished.get("begin", {}).get("facts", {}).get("last_accepted"),
         "rows": [_night_account(account, quality) for account in accounts],
-        "warnings": [
-            warning
-            for name, event in finished.items()
-            if name.startswith("extract ")
-            for warning in event["facts"]["warnings"]
-        ]
-        + [warning for account in accounts for warning in account["warnings"]]
-        + finished.get("publish", {}).get("facts", {}).get("warnings", []),
+        "warnings": run_warnings(folder),
         "tiers": tiers,
         "changes": changes,
         "moved": moved,
         "alerts": finished.get("alert", {}).get("facts", {}),
+        "files": finished.get("report", {}).get("facts", {}),
         "quarantine": _quarantine_by_rule(workspace),
         "build": finished.get("build", {}).get("facts", {}),
         "published": str(snapshot),
@@ -203,7 +200,7 @@ def _changes_text(facts: dict[str, Any]) -> Text:
     if not any(row["scheme"] == facts["headline_scheme"] for row in facts["changes"]):
         text.append("  none 无\n")
     for row in [row for row in facts["changes"] if row["scheme"] == facts["headline_scheme"]]:
-        direction = _DIRECTIONS.get(row["direction"], row["direction"])
+        direction = words_of(row["direction"], DIRECTIONS)
         text.append(f"  {row['scheme']}: {row['customers']:,} {direction}\n")
     for row in facts["moved"][:_CHANGES_SHOWN]:
         text.append(
@@ -221,7 +218,10 @@ def _changes_text(facts: dict[str, Any]) -> Text:
     text.append(", ".join(f"{channel} {count}" for channel, count in sent.items()) or "no channel")
     for channel, count in failed.items():
         if count:
-            text.append(f"\n  channel {channel}: {count} messages failed; they are due again the next night")
+            why = facts["alerts"].get("errors", {}).get(channel, "")
+            text.append(f"\n  channel {channel}: {count} messages failed ({why}); they stay due: tiering alerts retry")
+    for channel, count in facts["alerts"].get("given_up", {}).items():
+        text.append(f"\n  channel {channel}: {count} messages were given up: tiering alerts resend --failed")
     for warning in facts["warnings"]:
         text.append(f"\nWarning 警告: {warning}")
     return text
@@ -243,9 +243,13 @@ def _seconds_table(facts: dict[str, Any]) -> Table:
 
 
 def _files_text(facts: dict[str, Any]) -> Text:
+    files = facts["files"]
+    missing = f"not written; to write it: tiering report --profile {facts['profile']}"
     lines = [
         f"Published 已发布   {facts['published']}  (pointer: {Path(facts['published']).parent / 'current'})",
-        f"Run report 运行记录 {facts['report_folder']}",
+        f"Report 报告        {files.get('report', missing)}",
+        f"Workbook 工作簿    {files.get('workbook', missing)}",
+        f"Run folder 运行记录 {facts['report_folder']}",
         *(f"Data Docs 质量报告 {path}" for path in facts["data_docs"]),
     ]
     return Text("\n".join(lines))

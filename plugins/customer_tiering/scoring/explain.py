@@ -14,7 +14,10 @@ import duckdb
 
 from customer_tiering.errors import TieringError
 from customer_tiering.publish.snapshot import DATABASE, read_manifest
+from customer_tiering.warehouse.identifiers import quote
 from customer_tiering.warehouse.rows import fetch_rows
+
+_CHANGES_TOLD = 5
 
 
 @dataclass(frozen=True)
@@ -62,56 +65,120 @@ def explain(snapshot: Path, customer_id: str, scheme: str | None = None) -> Expl
     with duckdb.connect(str(snapshot / DATABASE), read_only=True) as connection:
         connection.execute("use marts")
         customer_id = _resolve(connection, customer_id)
-        schemes = fetch_rows(connection, "select * from dim_schemes order by scheme")
-        chosen = next((row for row in schemes if row["scheme"] == scheme), None)
-        if chosen is None:
-            raise TieringError(
-                f"there is no scheme {scheme!r} in the published night",
-                f"choose one of {', '.join(row['scheme'] for row in schemes)}",
-            )
-        key = [customer_id, scheme]
-        tiers = fetch_rows(
-            connection,
-            "select t.*, d.label_en, d.label_zh, d.tier_rank, d.strategy_en, d.strategy_zh from fct_customer_tiers t "
-            "left join dim_tiers d on t.scheme = d.scheme and t.effective_tier = d.tier "
-            "where t.customer_id = ? and t.scheme = ?",
-            key,
+        rules = _read_rules(connection, scheme)
+        found = _explain_customers(connection, rules, [customer_id])
+    if not found:
+        raise TieringError(
+            f"customer {customer_id} is not in the population of scheme {scheme} ({rules.scheme['population']})",
+            "choose another scheme with --scheme",
         )
-        if not tiers:
-            raise TieringError(
-                f"customer {customer_id} is not in the population of scheme {scheme} ({chosen['population']})",
-                "choose another scheme with --scheme",
-            )
-        scores = fetch_rows(
+    return found[customer_id]
+
+
+def explain_scheme(
+    connection: duckdb.DuckDBPyConnection, scheme: str, customer_ids: list[str]
+) -> dict[str, Explanation]:
+    """Explanations of many customers by one set of queries; customers outside the scheme are left out.
+
+    ``connection`` is one to a snapshot with its marts in use.
+    """
+    return _explain_customers(connection, _read_rules(connection, scheme), customer_ids)
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """What a scheme's explanations need of its rules."""
+
+    scheme: dict[str, Any]
+    tier_bands: list[dict[str, Any]]
+    score_bands: dict[str, list[dict[str, Any]]]
+    gates: list[dict[str, Any]]
+    stability: dict[str, Any] | None
+
+
+def _read_rules(connection: duckdb.DuckDBPyConnection, scheme: str) -> _Rules:
+    schemes = fetch_rows(connection, "select * from dim_schemes order by scheme")
+    chosen = next((row for row in schemes if row["scheme"] == scheme), None)
+    if chosen is None:
+        raise TieringError(
+            f"there is no scheme {scheme!r} in the published night",
+            f"choose one of {', '.join(row['scheme'] for row in schemes)}",
+        )
+    bands = fetch_rows(
+        connection,
+        "select * from dim_score_bands where scheme = ? order by indicator, score, lower_bound nulls first",
+        [scheme],
+    )
+    return _Rules(
+        scheme=chosen,
+        tier_bands=fetch_rows(connection, "select * from dim_tier_bands where scheme = ?", [scheme]),
+        score_bands=_grouped(bands, "indicator"),
+        gates=fetch_rows(connection, "select * from dim_gates where scheme = ? order by indicator", [scheme]),
+        stability=next(iter(fetch_rows(connection, "select * from dim_stability where scheme = ?", [scheme])), None),
+    )
+
+
+def _explain_customers(
+    connection: duckdb.DuckDBPyConnection, rules: _Rules, customer_ids: list[str]
+) -> dict[str, Explanation]:
+    key = [rules.scheme["scheme"], customer_ids]
+    of_these = "scheme = $1 and customer_id in (select unnest($2::varchar[]))"
+    tiers = fetch_rows(
+        connection,
+        "select t.*, d.label_en, d.label_zh, d.tier_rank, d.strategy_en, d.strategy_zh from fct_customer_tiers t "
+        "left join dim_tiers d on t.scheme = d.scheme and t.effective_tier = d.tier "
+        "where t.scheme = $1 and t.customer_id in (select unnest($2::varchar[]))",
+        key,
+    )
+    customers = _of_ids(connection, "dim_customers", customer_ids)
+    indicators = _of_ids(connection, "fct_customer_indicators", customer_ids) if rules.gates else {}
+    scores = _grouped(
+        fetch_rows(
             connection,
             "select s.*, i.label_en, i.label_zh, i.unit from fct_indicator_scores s left join dim_indicators i "
-            "using (indicator) where s.customer_id = ? and s.scheme = ? order by s.weight desc, s.indicator",
+            f"using (indicator) where {of_these} order by s.weight desc, s.indicator",
             key,
         )
-        next_tier, missing_points, included = _distance(connection, chosen, tiers[0])
-        return Explanation(
-            customer=fetch_rows(connection, "select * from dim_customers where customer_id = ?", [customer_id])[0],
-            scheme=chosen,
-            tier=tiers[0],
-            scores=scores,
-            dimensions=fetch_rows(
-                connection,
-                "select * from fct_dimension_scores where customer_id = ? and scheme = ? order by dimension",
-                key,
-            ),
-            history=fetch_rows(
-                connection,
-                "select * from fct_tier_changes where customer_id = ? and scheme = ? order by as_of_date desc limit 5",
-                key,
-            ),
+    )
+    dimensions = _grouped(
+        fetch_rows(connection, f"select * from fct_dimension_scores where {of_these} order by dimension", key)
+    )
+    history = _grouped(
+        fetch_rows(connection, f"select * from fct_tier_changes where {of_these} order by as_of_date desc", key)
+    )
+    explained = {}
+    for tier in tiers:
+        name = tier["customer_id"]
+        next_tier, missing_points, included = _distance(rules, tier)
+        own_scores = scores.get(name, [])
+        explained[name] = Explanation(
+            customer=customers[name],
+            scheme=rules.scheme,
+            tier=tier,
+            scores=own_scores,
+            dimensions=dimensions.get(name, []),
+            history=history.get(name, [])[:_CHANGES_TOLD],
             next_tier=next_tier,
             missing_points=missing_points,
-            gates=_failed_gates(connection, chosen, tiers[0]),
-            stability=next(
-                iter(fetch_rows(connection, "select * from dim_stability where scheme = ?", [scheme])), None
-            ),
-            steps=_steps(connection, scheme, scores, missing_points, included) if missing_points is not None else [],
+            gates=_failed_gates(rules, tier, indicators.get(name, {})),
+            stability=rules.stability,
+            steps=_steps(rules, own_scores, missing_points, included) if missing_points is not None else [],
         )
+    return explained
+
+
+def _of_ids(connection: duckdb.DuckDBPyConnection, mart: str, customer_ids: list[str]) -> dict[str, dict[str, Any]]:
+    rows = fetch_rows(
+        connection, f"select * from {quote(mart)} where customer_id in (select unnest($1::varchar[]))", [customer_ids]
+    )
+    return {row["customer_id"]: row for row in rows}
+
+
+def _grouped(rows: list[dict[str, Any]], column: str = "customer_id") -> dict[str, list[dict[str, Any]]]:
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(row[column], []).append(row)
+    return groups
 
 
 def _resolve(connection: duckdb.DuckDBPyConnection, name: str) -> str:
@@ -135,62 +202,56 @@ def _resolve(connection: duckdb.DuckDBPyConnection, name: str) -> str:
     return str(ids[0])
 
 
-def _failed_gates(
-    connection: duckdb.DuckDBPyConnection, scheme: dict[str, Any], tier: dict[str, Any]
-) -> list[dict[str, Any]]:
-    if scheme["kind"] not in ("weighted", "bands") or tier["score"] is None:
+def _failed_gates(rules: _Rules, tier: dict[str, Any], indicators: dict[str, Any]) -> list[dict[str, Any]]:
+    if rules.scheme["kind"] not in ("weighted", "bands") or tier["score"] is None:
         return []
-    gates = fetch_rows(
-        connection,
-        "select g.* from dim_gates g join dim_tier_bands b on g.scheme = b.scheme and g.tier = b.tier "
-        "where g.scheme = $1 and (b.lower_bound is null or $2 > b.lower_bound "
-        "or ($2 = b.lower_bound and b.lower_included)) and (b.upper_bound is null or $2 < b.upper_bound "
-        "or ($2 = b.upper_bound and b.upper_included)) order by g.indicator",
-        [scheme["scheme"], tier["score"]],
-    )
-    (values,) = fetch_rows(
-        connection, "select * from fct_customer_indicators where customer_id = ?", [tier["customer_id"]]
-    )
+    reached = {band["tier"] for band in rules.tier_bands if _within(band, tier["score"])}
     return [
         gate | {"value": value}
-        for gate in gates
-        if (value := values[gate["indicator"]]) is None or value < gate["lower_bound"]
+        for gate in rules.gates
+        if gate["tier"] in reached and ((value := indicators[gate["indicator"]]) is None or value < gate["lower_bound"])
     ]
 
 
-def _distance(
-    connection: duckdb.DuckDBPyConnection, scheme: dict[str, Any], tier: dict[str, Any]
-) -> tuple[str | None, Decimal | None, bool]:
+def _within(band: dict[str, Any], score: Decimal) -> bool:
+    lower, upper = band["lower_bound"], band["upper_bound"]
+    above = lower is None or score > lower or (score == lower and band["lower_included"])
+    return above and (upper is None or score < upper or (score == upper and band["upper_included"]))
+
+
+def _distance(rules: _Rules, tier: dict[str, Any]) -> tuple[str | None, Decimal | None, bool]:
     """The next better tier, the points missing to its edge and whether the edge is in it; nothing at the top."""
-    if scheme["kind"] != "weighted" or tier["score"] is None:
+    score = tier["score"]
+    if rules.scheme["kind"] != "weighted" or score is None:
         return None, None, True
-    row = connection.execute(
-        "select tier, lower_bound, lower_included from dim_tier_bands where scheme = $1 and dimension = '' "
-        "and (lower_bound > $2 or (lower_bound = $2 and not lower_included)) order by lower_bound limit 1",
-        [scheme["scheme"], tier["score"]],
-    ).fetchone()
-    return (str(row[0]), row[1] - tier["score"], row[2]) if row else (None, None, True)
+    better = [
+        band
+        for band in rules.tier_bands
+        if band["dimension"] == ""
+        and band["lower_bound"] is not None
+        and (band["lower_bound"] > score or (band["lower_bound"] == score and not band["lower_included"]))
+    ]
+    if not better:
+        return None, None, True
+    band = min(better, key=lambda one: one["lower_bound"])
+    return str(band["tier"]), band["lower_bound"] - score, band["lower_included"]
 
 
-def _steps(
-    connection: duckdb.DuckDBPyConnection, scheme: str, scores: list[dict[str, Any]], missing: Decimal, included: bool
-) -> list[Step]:
+def _steps(rules: _Rules, scores: list[dict[str, Any]], missing: Decimal, included: bool) -> list[Step]:
     """Changes of one indicator that suffice alone, smallest relative change first."""
     counted = sum((row["weight"] for row in scores if row["score"] is not None), Decimal(0))
     steps = []
     for row in scores:
         if row["raw_value"] is None or row["score"] is None:
             continue
-        bands = fetch_rows(
-            connection,
-            "select * from dim_score_bands where scheme = ? and indicator = ? and score > ?",
-            [scheme, row["indicator"], row["score"]],
-        )
         candidates = [
             Step(row["indicator"], row["raw_value"], *_nearest_edge(band, row["raw_value"]), gained)
-            for band in bands
-            if (gained := (band["score"] - row["score"]) * row["weight"] / counted) > missing
-            or (included and gained == missing)
+            for band in rules.score_bands.get(row["indicator"], [])
+            if band["score"] > row["score"]
+            and (
+                (gained := (band["score"] - row["score"]) * row["weight"] / counted) > missing
+                or (included and gained == missing)
+            )
         ]
         if candidates:
             steps.append(min(candidates, key=lambda step: step.relative))

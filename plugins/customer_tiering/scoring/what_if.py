@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ from customer_tiering.profile import Profile
 from customer_tiering.publish.snapshot import DATABASE, current_folder, read_manifest
 from customer_tiering.warehouse.build import run_dbt
 from customer_tiering.warehouse.connection import warehouse_lock
-from customer_tiering.warehouse.identifiers import literal
-from customer_tiering.warehouse.nights import PlannedNight, land_as_of_dates
+from customer_tiering.warehouse.identifiers import literal, quote
+from customer_tiering.warehouse.nights import PlannedNight, land_as_of_dates, make_build_inputs
+from customer_tiering.warehouse.overrides import land_overrides, load_overrides
 from customer_tiering.warehouse.rules import (
     Row,
     Rules,
@@ -32,6 +34,10 @@ from customer_tiering.warehouse.state import land_published_state
 _WEIGHT_DIGITS = Decimal("0.000001")
 # What the rules decide of the marts that a comparison reads; no other mart is built.
 _COMPARED = [f"int_as_of_dates+,+{mart}" for mart in ("fct_customer_tiers", "dim_tiers", "dim_customers")]
+# Most rules act on indicators that are computed already; these change the indicators themselves.
+RULES_OF_INDICATORS = ("settings", "exchange_rates", "industry_mapping")
+_INDICATORS = "fct_customer_indicators"
+_FROM_INDICATORS = ["int_as_of_dates", "int_rules_in_force", "dim_tiers", f"{_INDICATORS}+,+fct_customer_tiers"]
 
 
 @dataclass(frozen=True)
@@ -94,15 +100,43 @@ def what_if(profile: Profile, scheme: str | None, settings: Iterable[str], seeds
     with tempfile.TemporaryDirectory(prefix="what-if-") as folder:
         copy = Path(folder) / "warehouse.duckdb"
         with warehouse_lock(workspace):
+            if not workspace.warehouse.exists():
+                raise TieringError("there is no warehouse to compute on", "run a night first: it is made again")
             shutil.copyfile(workspace.warehouse, copy)
         with duckdb.connect(str(copy)) as connection:
             version = land_rules(connection, rules, manifest.night)
+            make_build_inputs(connection)
+            land_overrides(connection, load_overrides(profile, rules))
             land_published_state(connection, workspace)
             land_as_of_dates(connection, [PlannedNight(manifest.night, version, "run")])
-        run_dbt(profile, ["run", "--select", *_COMPARED], Path(folder), warehouse=copy)
+            selection = _select_models(connection, manifest.night, version)
+        run_dbt(profile, ["run", *selection], Path(folder), warehouse=copy)
         with duckdb.connect(str(copy)) as connection:
             connection.execute(f"attach {literal(str(snapshot / DATABASE))} as published (read_only)")
             return WhatIf(scheme, manifest.as_of_date, _shifts(connection, scheme), _movers(connection, scheme))
+
+
+def _select_models(connection: duckdb.DuckDBPyConnection, night: date, version: str) -> list[str]:
+    """What dbt has to build: all up to the compared marts, or only what follows indicators that stay the same."""
+    try:
+        built = connection.execute(
+            "select rules_version from intermediate.int_as_of_dates where as_of_date = ? and kind = 'run'", [night]
+        ).fetchone()
+    except duckdb.CatalogException:
+        built = None
+    if built is None or any(_differs(connection, seed, built[0], version) for seed in RULES_OF_INDICATORS):
+        return ["--select", *_COMPARED]
+    connection.execute(f"delete from {quote('marts', _INDICATORS)} where as_of_date <> ?", [night])
+    return ["--select", *_FROM_INDICATORS, "--exclude", _INDICATORS]
+
+
+def _differs(connection: duckdb.DuckDBPyConnection, seed: str, one: str, other: str) -> bool:
+    rows = f"select * exclude (rules_version) from {quote('rules', seed)} where rules_version = "
+    found = connection.execute(
+        f"(({rows} $one) except ({rows} $other)) union all (({rows} $other) except ({rows} $one)) limit 1",
+        {"one": one, "other": other},
+    ).fetchone()
+    return found is not None
 
 
 def _changed(rules: Rules, setting: str) -> Rules:

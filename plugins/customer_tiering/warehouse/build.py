@@ -15,6 +15,10 @@ from customer_tiering.profile import Profile
 from customer_tiering.warehouse.connection import warehouse_lock
 from customer_tiering.workspace import project_root
 
+# dbt parses the whole project anew (many seconds) when the path of the warehouse is another one than last time. So it
+# parses for a name that is never opened, and every warehouse, side copies too, is built from what was parsed once.
+_PARSED_FOR = Path("warehouse.duckdb")
+
 
 @dataclass(frozen=True)
 class BuildResult:
@@ -42,24 +46,26 @@ def run_dbt(profile: Profile, command: list[str], log_folder: Path, warehouse: P
 
     Raises ``BuildFailed``.
     """
-    with _environment(warehouse or profile.workspace.warehouse):
-        from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-        from dbt.cli.main import dbtRunner
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.cli.main import dbtRunner
 
-        project = str(project_root() / "dbt_project")
-        try:
-            outcome = dbtRunner().invoke(
-                [
-                    *command,
-                    *("--project-dir", project, "--profiles-dir", project),
-                    *("--target-path", str(profile.workspace.dbt_target), "--log-path", str(log_folder)),
-                    *("--vars", json.dumps({"enabled_sources": sorted(profile.sources)})),
-                    *("--log-level", "none", "--log-level-file", "info", "--no-print", "--no-use-colors"),
-                ]
-            )
-        finally:
-            # dbt keeps the file open in this process; the next step opens it with other settings.
-            DuckDBConnectionManager.close_all_connections()
+    project = str(project_root() / "dbt_project")
+    options = [
+        *("--project-dir", project, "--profiles-dir", project, "--log-path", str(log_folder)),
+        *("--vars", json.dumps({"enabled_sources": sorted(profile.sources)})),
+        *("--log-level", "none", "--log-level-file", "info", "--no-print", "--no-use-colors"),
+    ]
+    with _environment(_PARSED_FOR):
+        outcome: Any = dbtRunner().invoke(["parse", *options, "--target-path", str(parsed_project(profile))])
+    if outcome.success:
+        with _environment(warehouse or profile.workspace.warehouse):
+            try:
+                outcome = dbtRunner(manifest=outcome.result).invoke(
+                    [*command, *options, "--target-path", str(profile.workspace.dbt_target)]
+                )
+            finally:
+                # dbt keeps the file open in this process; the next step opens it with other settings.
+                DuckDBConnectionManager.close_all_connections()
     if outcome.success:
         return outcome.result
     failures = [
@@ -73,6 +79,12 @@ def run_dbt(profile: Profile, command: list[str], log_folder: Path, warehouse: P
         f"profile {profile.name}: the models were not accepted; nothing is published:\n  - " + "\n  - ".join(failures),
         f"see {log_folder / 'dbt.log'}; mend the model or the data and run the night again",
     )
+
+
+def parsed_project(profile: Profile) -> Path:
+    """Where the parsed project is kept: with the warehouse, or in ``TIERING_DBT_CACHE`` for several companies."""
+    shared = os.environ.get("TIERING_DBT_CACHE")
+    return Path(shared) / "-".join(sorted(profile.sources)) if shared else profile.workspace.dbt_target
 
 
 def _first_line(message: str | None) -> str:

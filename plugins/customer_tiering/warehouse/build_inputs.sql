@@ -34,6 +34,16 @@ create or replace table state.customer_tiers (
     correction_points decimal(30, 12), rule_points decimal(30, 12)
 );
 
+-- Risk classes, to tell who is newly at risk, and who was told to be.
+create or replace table state.churn_risks (
+    customer_id varchar, as_of_date date, model_version varchar, risk_class varchar
+);
+
+create or replace table state.churn_risk_changes (
+    customer_id varchar, as_of_date date, customer_name varchar, owner varchar, change varchar, cause varchar,
+    previous_class varchar, risk_class varchar, probability decimal(12, 10)
+);
+
 -- On a night whose rules differ from the night before: its tiers under the old rules, so that the cause is known.
 create or replace table state.tiers_under_old_rules (
     customer_id varchar, scheme varchar, as_of_date date, computed_tier varchar, score decimal(30, 12)

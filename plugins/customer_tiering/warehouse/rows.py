@@ -8,7 +8,7 @@ import duckdb
 
 
 def fetch_rows(
-    connection: duckdb.DuckDBPyConnection, sql: str, parameters: list[Any] | None = None
+    connection: duckdb.DuckDBPyConnection, sql: str, parameters: list[Any] | dict[str, Any] | None = None
 ) -> list[dict[str, Any]]:
     """One dictionary per row, keys as the query names its columns."""
     cursor = connection.execute(sql, parameters or [])

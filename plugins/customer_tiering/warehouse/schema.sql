@@ -12,6 +12,9 @@ create table if not exists meta.runs (
     primary key (run_id, as_of_date)
 );
 
+-- The snapshot that schema state was filled from; null before the first night.
+create table if not exists meta.accepted (snapshot varchar);
+
 -- Which loads a run saw.
 create table if not exists meta.run_loads (
     run_id varchar, as_of_date date, source varchar, load_id varchar,
@@ -84,9 +87,4 @@ create table if not exists meta.churn_model_features (
     model_version varchar not null, feature varchar primary key, transform varchar not null,
     lower_bound double not null, upper_bound double not null, imputation double not null,
     mean double not null, scale double not null, coefficient double not null
-);
-
--- Risk classes of the last accepted night, to tell who is newly at risk.
-create table if not exists state.churn_risks (
-    customer_id varchar, as_of_date date, model_version varchar, risk_class varchar
 );

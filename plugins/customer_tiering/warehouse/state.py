@@ -11,12 +11,19 @@ from datetime import date
 
 import duckdb
 
+from customer_tiering.errors import OrderError
 from customer_tiering.publish.snapshot import DATABASE, current_folder, predecessor, read_manifest
 from customer_tiering.warehouse.identifiers import literal, quote
 from customer_tiering.warehouse.nights import PlannedNight
 from customer_tiering.workspace import Workspace
 
-_TABLES = {"nights": "fct_nights", "tier_changes": "fct_tier_changes", "customer_tiers": "fct_customer_tiers"}
+_HISTORIES = {
+    "nights": "fct_nights",
+    "tier_changes": "fct_tier_changes",
+    "churn_risk_changes": "fct_churn_risk_changes",
+}
+_OF_ONE_NIGHT = {"customer_tiers": "fct_customer_tiers", "churn_risks": "fct_churn_scores"}
+_TABLES = _HISTORIES | _OF_ONE_NIGHT
 
 
 def land_accepted_state(
@@ -27,18 +34,21 @@ def land_accepted_state(
     Returns None when nothing was published before it, or (no baseline) when state had to come from the history.
     """
     _clear(connection)
+    connection.execute("delete from meta.accepted")
     current = current_folder(workspace)
     if current is None:
         return None
     folder = None if from_history else predecessor(workspace, first_night)
+    if folder is not None:
+        connection.execute("insert into meta.accepted values (?)", [folder.name])
     source = folder or current
     connection.execute(f"attach {literal(str(source / DATABASE))} as accepted (read_only)")
     try:
-        for target, mart in _TABLES.items():
-            if folder is not None or target != "customer_tiers":
-                _copy(connection, target, "accepted", mart, first_night)
+        for target, mart in (_HISTORIES if folder is None else _TABLES).items():
+            _copy(connection, target, "accepted", mart, first_night)
         if folder is None:
             _tiers_from_history(connection)
+            _risks_from_history(connection)
             return None
     finally:
         connection.execute("detach accepted")
@@ -50,12 +60,25 @@ def land_accepted_state(
     return PlannedNight(manifest.night, manifest.rules_version, "baseline")
 
 
+def check_accepted(connection: duckdb.DuckDBPyConnection, workspace: Workspace, night: date) -> None:
+    """Raise ``OrderError`` when another night was accepted, or taken back, since the marts of ``night`` were built."""
+    row = connection.execute("select snapshot from meta.accepted").fetchone()
+    built_on, folder = row[0] if row else None, predecessor(workspace, night)
+    if built_on != (folder.name if folder else None):
+        raise OrderError(
+            f"the night {night} was built on {built_on or 'no night'}, and {folder.name if folder else 'no night'} is "
+            "the last accepted one before it now",
+            "run the night again",
+        )
+
+
 def carry_state(connection: duckdb.DuckDBPyConnection, night: date) -> None:
     """Make the marts just built the state of the nights that follow ``night``."""
     _clear(connection)
     for target, mart in _TABLES.items():
         _copy(connection, target, None, mart, night + date.resolution)
-    connection.execute("delete from state.customer_tiers where as_of_date <> ?", [night])
+    for target in _OF_ONE_NIGHT:
+        connection.execute(f"delete from {quote('state', target)} where as_of_date <> ?", [night])
 
 
 def land_published_state(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> None:
@@ -120,5 +143,18 @@ def _tiers_from_history(connection: duckdb.DuckDBPyConnection) -> None:
         from (select *, row_number() over (partition by customer_id, scheme order by as_of_date desc) as newest
               from state.tier_changes) as changes
         where newest = 1 and to_tier is not null
+        """
+    )
+
+
+def _risks_from_history(connection: duckdb.DuckDBPyConnection) -> None:
+    """The customers at high risk; the history knows no other class, and no model."""
+    connection.execute(
+        """
+        insert into state.churn_risks
+        select customer_id, (select max(as_of_date) from state.nights), null, risk_class
+        from (select *, row_number() over (partition by customer_id order by as_of_date desc) as newest
+              from state.churn_risk_changes) as changes
+        where newest = 1 and change = 'newly_high'
         """
     )

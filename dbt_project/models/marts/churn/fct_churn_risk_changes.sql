@@ -1,5 +1,6 @@
--- Customers whose churn risk became high, or is no longer high, against the night before. A change that comes with
--- another model is told apart: the customer may have done nothing. Customers no longer scored (lost) do not count.
+-- Customers whose churn risk became high, or is no longer high, against the night before: the changes of accepted nights,
+-- and those of the nights being built. A change that comes with another model is told apart: the customer may have done
+-- nothing. Customers no longer scored (lost) do not count.
 with scores as (
 
     select * from {{ ref('fct_churn_scores') }}
@@ -92,8 +93,26 @@ customers as (
 
     select * from {{ ref('int_customers') }}
 
+),
+
+accepted_changes as (
+
+    select * from {{ source('state', 'churn_risk_changes') }}
+
 )
 
+select
+    customer_id,
+    as_of_date,
+    customer_name,
+    owner,
+    change,
+    cause,
+    previous_class,
+    risk_class,
+    probability
+from accepted_changes
+union all
 select
     compared.customer_id,
     compared.as_of_date,

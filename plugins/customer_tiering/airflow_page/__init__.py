@@ -1,0 +1,1 @@
+"""The tiers page inside Airflow's UI."""

@@ -1,0 +1,284 @@
+"""``tiering alerts``: what people were told, what still waits, and sending it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from customer_tiering.cli.common import DEFAULT_PROFILE, ProfileOption, console, guarded
+from customer_tiering.errors import TieringError
+
+if TYPE_CHECKING:
+    from customer_tiering.alerts.ledger import Ledger
+    from customer_tiering.alerts.messages import Message
+    from customer_tiering.alerts.tell import AlertResult
+    from customer_tiering.profile import Profile
+
+app = typer.Typer(
+    help="What people were told, what still waits, and sending it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
+
+
+def command(name: str) -> Any:
+    """Register a subcommand."""
+    return lambda function: app.command(name)(guarded(function))
+
+
+@command("list")
+def list_messages(
+    profile: ProfileOption = DEFAULT_PROFILE,
+    state: Annotated[
+        str, typer.Option("--state", help="due, sending, sent, failed, given_up or superseded; default: all.")
+    ] = "",
+    channel: Annotated[str, typer.Option("--channel", help="Only this channel.")] = "",
+    limit: Annotated[int, typer.Option("--limit", min=1, help="The newest so many.")] = 50,
+    as_json: JsonOption = False,
+) -> None:
+    """List messages, the newest last: id, state, channel, recipient, what it says, tries and last error."""
+    from customer_tiering.alerts.messages import STATES
+
+    if state and state not in STATES:
+        raise TieringError(f"there is no state {state!r}", f"use one of {', '.join(STATES)}")
+    with _looking(_load(profile)) as ledger:
+        messages = ledger.messages(states=[state] if state else (), channel=channel)
+    shown = messages[-limit:]
+    if as_json:
+        print(json.dumps([_plain(message) for message in shown], ensure_ascii=False, indent=2))
+        return
+    if not shown:
+        _say("there is no such message")
+        return
+    table = Table("id", "night", "state", "channel", "for", "message", "tries", "last error")
+    for message in shown:
+        table.add_row(
+            message.message_id[:8],
+            message.as_of_date,
+            message.state,
+            message.line.channel,
+            _text(message.recipient),
+            _text(_gist(message)),
+            str(message.attempts),
+            _text(message.last_error),
+        )
+    console.print(table)
+    if len(messages) > len(shown):
+        _say(f"{len(messages) - len(shown):,} older ones are not shown: --limit {len(messages)}")
+
+
+@command("show")
+def show(
+    message_id: Annotated[str, typer.Argument(help="Id of a message, or its beginning; or of a digest.")],
+    profile: ProfileOption = DEFAULT_PROFILE,
+) -> None:
+    """Show one message: what it says, its state, tries, next try, and the letter it went out with."""
+    with _looking(_load(profile)) as ledger:
+        message = ledger.find(message_id)
+        together = [other for other in ledger.messages() if message.letter_id and other.letter_id == message.letter_id]
+        text = ledger.letter_text(message.letter_id)
+    for name, value in _plain(message).items():
+        if value not in ("", {}, False):
+            _say(f"{name.replace('_', ' ')}: {value}")
+    if text is not None:
+        _say(f"\nletter {message.letter_id} ({len(together)} messages)\n{text[0]}\n\n{text[1]}")
+    if len(together) > 1:
+        table = Table("id", "state", "message")
+        for other in together:
+            table.add_row(other.message_id[:8], other.state, _text(_gist(other)))
+        console.print(table)
+
+
+@command("told")
+def told(
+    customer: Annotated[str, typer.Argument(help="customer_id.")], profile: ProfileOption = DEFAULT_PROFILE
+) -> None:
+    """Show what was last said about a customer, per channel and recipient, and every message about it."""
+    with _looking(_load(profile)) as ledger:
+        rows, messages = ledger.told(customer), ledger.messages(customer_id=customer)
+    if not rows and not messages:
+        raise TieringError(
+            f"nobody was told anything about {customer}", "give a customer_id as tiering explain shows it"
+        )
+    table = Table("about", "channel", "for", "state", "night", "by")
+    for row in rows:
+        by = row["message_id"][:8] if row["message_id"] else "noted without a message"
+        table.add_row(
+            row["scheme"], row["channel"], _text(row["recipient"]), _text(row["state"]), row["as_of_date"], by
+        )
+    console.print(table)
+    for message in messages:
+        _say(f"{message.as_of_date}  {message.message_id[:8]}  {message.state:<10}  {_gist(message)}")
+
+
+@command("retry")
+def retry(
+    profile: ProfileOption = DEFAULT_PROFILE,
+    now: Annotated[bool, typer.Option("--now", help="Also what is to rest still after a failed try.")] = False,
+) -> None:
+    """Send what waits, after comparing it with what is published; exit code 1 when something failed again."""
+    from customer_tiering.alerts.tell import tell_changes
+    from customer_tiering.publish.snapshot import current_folder, read_manifest
+
+    loaded = _load(profile)
+    with _sending(loaded) as ledger:
+        folder = current_folder(loaded.workspace)
+        if folder is None:
+            raise TieringError(f"{profile} has published nothing yet", f"run a night first: make run PROFILE={profile}")
+        result = tell_changes(loaded, ledger, folder, read_manifest(folder), ripe_only=not now)
+        resting = [message for message in ledger.messages(states=["due", "failed"]) if message.next_attempt_at]
+    _conclude(result)
+    if resting and not any(result.failed.values()):
+        first = min(message.next_attempt_at for message in resting)
+        _say(f"{len(resting)} messages rest until {first} (UTC) or later; to send them now: tiering alerts retry --now")
+
+
+@command("resend")
+def resend(
+    message_ids: Annotated[list[str] | None, typer.Argument(help="Ids, or their beginnings.")] = None,
+    failed: Annotated[bool, typer.Option("--failed", help="All that failed or were given up.")] = False,
+    profile: ProfileOption = DEFAULT_PROFILE,
+) -> None:
+    """Send messages once more with the id they have, also those that were sent or given up."""
+    if bool(message_ids) == failed:
+        raise TieringError("which messages?", "give ids (tiering alerts list), or --failed")
+    loaded = _load(profile)
+    with _sending(loaded) as ledger, _sender(loaded, ledger) as sender:
+        if failed:
+            wanted = {message.message_id for message in ledger.messages(states=["failed", "given_up"])}
+            ledger.revive(wanted)
+            _conclude(sender.send(wanted=lambda message: message.message_id in wanted))
+            return
+        chosen = [ledger.find(message_id) for message_id in message_ids or []]
+        for message in chosen:
+            _refuse_stale(ledger, message)
+        results = [sender.send_again(message) for message in chosen]
+    for result in results[1:]:
+        results[0].add(result)
+    _conclude(results[0])
+
+
+@command("test")
+def test(
+    channel: Annotated[str, typer.Argument(help="Name of a channel of the profile.")],
+    to: Annotated[str, typer.Option("--to", help="Recipient, where the channel addresses persons.")] = "",
+    profile: ProfileOption = DEFAULT_PROFILE,
+) -> None:
+    """Send a test message over a channel and say what happened; nothing is noted in the ledger."""
+    from customer_tiering.alerts.tell import send_test
+
+    loaded = _load(profile)
+    if channel not in loaded.channels:
+        raise TieringError(
+            f"profile {profile} has no channel {channel!r}", f"use one of {', '.join(loaded.channels) or 'none'}"
+        )
+    outcome, address = send_test(loaded, channel, to)
+    whom = f" to {address}" if address else ""
+    if outcome.status != "sent":
+        raise TieringError(
+            f"channel {channel}{whom}: {outcome.error}", "check its URL or connection, its server and its secret"
+        )
+    _say(f"channel {channel}{whom}: the test message was taken")
+
+
+def _load(profile: str) -> Profile:
+    """The profile, with Airflow's connections of its company within reach."""
+    from customer_tiering.nightly.airflow_home import airflow_environment
+    from customer_tiering.profile import load_profile
+
+    loaded = load_profile(profile)
+    if any(channel.connection for channel in loaded.channels.values()):
+        for name, value in airflow_environment(loaded).items():
+            os.environ.setdefault(name, value)
+        # Outside a task only a "server" process may look connections up in the metadata database.
+        os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
+    return loaded
+
+
+@contextmanager
+def _looking(profile: Profile) -> Iterator[Ledger]:
+    from customer_tiering.alerts.ledger import FILE, read_ledger
+
+    if not (profile.workspace.ledger / FILE).exists():
+        raise TieringError(
+            f"{profile.name} has told nobody anything yet", f"run a night first: make run PROFILE={profile.name}"
+        )
+    with read_ledger(profile.workspace.ledger) as ledger:
+        yield ledger
+
+
+@contextmanager
+def _sending(profile: Profile) -> Iterator[Ledger]:
+    from customer_tiering.alerts.ledger import open_ledger
+
+    with _looking(profile):
+        pass
+    with open_ledger(profile.workspace.ledger, wait_seconds=10) as ledger:
+        yield ledger
+
+
+@contextmanager
+def _sender(profile: Profile, ledger: Ledger) -> Iterator[Any]:
+    from customer_tiering.alerts.published import open_published
+    from customer_tiering.alerts.tell import Sender
+    from customer_tiering.publish.snapshot import current_folder
+
+    folder = current_folder(profile.workspace)
+    if folder is None:
+        raise TieringError(f"{profile.name} has published nothing yet", "run a night first")
+    with open_published(folder, profile.language) as published:
+        yield Sender(profile, ledger, published)
+
+
+def _refuse_stale(ledger: Ledger, message: Message) -> None:
+    """What is no longer published must not be said again."""
+    stale = message.state == "superseded"
+    if message.state == "sent" and message.customer_id:
+        last = [row for row in ledger.told(message.customer_id) if row["message_id"] == message.message_id]
+        stale = not last
+    if stale:
+        raise TieringError(
+            f"message {message.message_id[:8]} says what is no longer so, or what a later one has said anew",
+            f"see tiering alerts told {message.customer_id}",
+        )
+
+
+def _conclude(result: AlertResult) -> None:
+    _say(f"sent: {', '.join(f'{name} {count}' for name, count in result.sent.items()) or 'nothing'}")
+    if result.superseded:
+        _say(f"{result.superseded} were cancelled: what they say is no longer so")
+    broken = {name: count for name, count in result.failed.items() if count}
+    if broken:
+        shown = "; ".join(f"{name}: {count} failed ({result.errors.get(name, '')})" for name, count in broken.items())
+        raise TieringError(shown, f"tiering alerts test {next(iter(broken))}; they stay due")
+
+
+def _plain(message: Message) -> dict[str, Any]:
+    fields = asdict(message)
+    return {"message_id": fields.pop("message_id")} | fields.pop("line") | fields
+
+
+def _gist(message: Message) -> str:
+    if not message.customer_id:
+        return message.line.scheme.replace("_", " ")
+    return f"{message.customer_name or message.customer_id}: {message.from_state or '?'} → {message.to_state}"
+
+
+def _text(text: str) -> Any:
+    """A cell whose square brackets are no markup."""
+    from rich.text import Text
+
+    return Text(text)
+
+
+def _say(text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)

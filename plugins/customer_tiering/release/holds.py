@@ -1,0 +1,394 @@
+"""Held nights: a snapshot beside the published ones, and what people decide about it.
+
+A held night lies in ``held/<night>_<run>/``, complete as if it were published, with ``hold.json`` that says why. What
+became of it is lines of ``decisions/release.jsonl``, only ever appended; the first answer to a hold counts, wherever it
+was given. Publishing moves that very folder, so what was looked at is what is published.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import duckdb
+
+from customer_tiering.append_only import append_line, complete_lines
+from customer_tiering.errors import DecisionError, NightBusy, OrderError, PublishError
+from customer_tiering.publish.snapshot import (
+    MANIFEST,
+    UNFINISHED,
+    Manifest,
+    accept,
+    check_order,
+    current_folder,
+    flush_folder,
+    predecessor,
+    read_manifest,
+    write_snapshot,
+)
+from customer_tiering.release.breaker import Verdict
+from customer_tiering.release.limits import ReleaseLimits
+from customer_tiering.workspace import Workspace
+
+FILE = "release.jsonl"
+NOTE = "hold.json"
+TIME_LIMIT = "time limit"
+"""Who decides when nobody answers."""
+Kind = Literal["hold", "approve", "reject", "supersede", "publish", "rollback"]
+State = Literal["open", "approved", "published", "rejected", "superseded", "rolled back"]
+_STATES: dict[str, State] = {
+    "hold": "open",
+    "approve": "approved",
+    "reject": "rejected",
+    "supersede": "superseded",
+    "publish": "published",
+    "rollback": "rolled back",
+}
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of the file: what happened to a folder (``night``), when, by whom and why."""
+
+    kind: Kind
+    night: str
+    owner: str
+    decided_at: str
+    reason: str = ""
+    answer_until: str = ""
+    folder: str = ""
+    """Where a published night went; the snapshot that a rollback went back to."""
+
+
+@dataclass(frozen=True)
+class Hold:
+    """A held night; ``name`` is its folder. ``facts`` is what ``hold.json`` says, empty when the folder is gone."""
+
+    name: str
+    events: tuple[Event, ...]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def last(self) -> Event:
+        return self.events[-1]
+
+    @property
+    def answer_until(self) -> datetime:
+        return datetime.fromisoformat(self.events[0].answer_until)
+
+    def state(self, now: datetime | None = None) -> State:
+        """Where it stands; a hold past its time limit is rejected, unless the profile approves unanswered ones."""
+        state = _STATES[self.last.kind]
+        overdue = (now or datetime.now(UTC)) > self.answer_until
+        if state == "open" and overdue and self.facts.get("unanswered", "reject") == "reject":
+            return "rejected"
+        return state
+
+
+def read_events(workspace: Workspace) -> list[Event]:
+    """Every line of the file, oldest first. Raises ``DecisionError`` naming a broken line."""
+    path = workspace.decisions / FILE
+    if not path.exists():
+        return []
+    return _parse(path, complete_lines(path.read_bytes()))
+
+
+def holds(workspace: Workspace) -> list[Hold]:
+    """All held nights, oldest first."""
+    by_night: dict[str, list[Event]] = {}
+    for event in read_events(workspace):
+        if event.kind == "hold":
+            by_night[event.night] = [event]
+        elif event.night in by_night:
+            by_night[event.night].append(event)
+    return [Hold(name, tuple(events), _facts(workspace, name)) for name, events in by_night.items()]
+
+
+def waiting(workspace: Workspace) -> list[Hold]:
+    """Holds that nobody has answered, and approved ones that are not published yet."""
+    return [hold for hold in holds(workspace) if hold.state() in ("open", "approved")]
+
+
+def find(workspace: Workspace, name: str = "") -> Hold:
+    """A hold by its folder or night; without a name the newest one that waits.
+
+    Raises ``DecisionError`` when there is none.
+    """
+    known = holds(workspace)
+    fitting = [hold for hold in known if name in (hold.name, hold.name[:10])] if name else waiting(workspace)
+    if not fitting:
+        last = f"; the last one was {known[-1].name}: {known[-1].state()}" if known else ""
+        raise DecisionError(
+            f"there is no held night {name}{last}" if name else f"no night waits for an answer{last}",
+            "see tiering release show --all",
+        )
+    return fitting[-1]
+
+
+def hold(
+    connection: duckdb.DuckDBPyConnection,
+    workspace: Workspace,
+    manifest: Manifest,
+    verdict: Verdict,
+    limits: ReleaseLimits,
+    keep: int,
+    warnings: Iterable[str] = (),
+) -> Hold:
+    """Set the marts aside as a held night, which waits for an answer from now on."""
+    known = {event.night for event in read_events(workspace)}
+    name = base = f"{manifest.as_of_date}_{manifest.run_id}"
+    attempt = 1
+    while name in known:
+        attempt += 1
+        name = f"{base}-{attempt}"
+    unfinished = write_snapshot(connection, workspace, manifest, workspace.held)
+    until = datetime.now(UTC) + timedelta(hours=limits.answer_within_hours)
+    facts: dict[str, Any] = {
+        "night": manifest.as_of_date,
+        "run_id": manifest.run_id,
+        "compared_with": verdict.base,
+        "compared_with_night": str(verdict.base_night),
+        "rules": [verdict.rules_before, verdict.rules_after],
+        "beyond": [str(figure) for figure in verdict.beyond],
+        "figures": [asdict(figure) for figure in verdict.figures],
+        "movers": verdict.movers,
+        "warnings": list(warnings),
+        "answer_until": until.isoformat(timespec="seconds"),
+        "unanswered": limits.unanswered,
+    }
+    (unfinished / NOTE).write_text(json.dumps(facts, ensure_ascii=False, indent=1, default=str), encoding="utf-8")
+    flush_folder(unfinished)
+    folder = workspace.held / name
+    if folder.exists():  # a crash came between folder and line
+        shutil.rmtree(folder)
+    unfinished.rename(folder)
+    reason = "; ".join(facts["beyond"])
+    _append(workspace, "hold", name, owner="circuit breaker", reason=reason, answer_until=facts["answer_until"])
+    _prune(workspace, keep)
+    return find(workspace, name)
+
+
+def answer(workspace: Workspace, name: str, kind: Literal["approve", "reject"], owner: str, reason: str) -> Hold:
+    """Approve or reject a held night; the first answer counts, and the same answer again changes nothing.
+
+    Raises ``DecisionError`` without owner or reason, or when the night was answered otherwise or superseded;
+    ``OrderError`` when it cannot be published any more.
+    """
+    owner, reason = owner.strip(), " ".join(reason.split())
+    if not owner or not reason:
+        raise DecisionError("an answer needs an owner and a reason", "give --owner and --reason")
+    held = find(workspace, name)
+    if kind == "approve" and held.state() == "open":
+        _check_publishable(workspace, held)
+    wanted = _STATES[kind]
+
+    def still_open(events: list[Event]) -> bool:
+        mine = [event for event in events if event.night == held.name]
+        state = Hold(held.name, tuple(mine), held.facts).state()
+        overdue = state == "rejected" and mine[-1].kind == "hold"
+        if overdue and kind == "reject":
+            return True
+        if overdue:
+            raise DecisionError(
+                f"the held night {held.name} was not answered by {held.answer_until:%Y-%m-%d %H:%M} UTC and counts as "
+                "rejected",
+                "run the night again to have it judged anew",
+            )
+        if state == wanted or (state, kind) == ("published", "approve"):
+            return False
+        if state != "open":
+            raise DecisionError(
+                f"the held night {held.name} is {state} already ({mine[-1].owner}: {mine[-1].reason})",
+                f"take it back with tiering rollback --profile {workspace.root.name}"
+                if state == "published"
+                else "run the night again to have it judged anew",
+            )
+        return True
+
+    _append(workspace, kind, held.name, owner=owner, reason=reason, only_if=still_open)
+    return find(workspace, held.name)
+
+
+def supersede(workspace: Workspace, reason: str) -> list[str]:
+    """Close every open hold, because the state moves on; returns their names.
+
+    Raises ``NightBusy`` when one was approved and is being published.
+    """
+    closed = []
+    for held in waiting(workspace):
+        if held.state() == "approved":
+            raise NightBusy(
+                f"the held night {held.name} was approved and is not published yet",
+                f"wait a minute; if that stays, finish it: tiering release approve {held.name} "
+                f"--profile {workspace.root.name}, then run the night again",
+            )
+
+        def still_open(events: list[Event], held: Hold = held) -> bool:
+            mine = [event for event in events if event.night == held.name]
+            return mine[-1].kind == "hold"
+
+        _append(workspace, "supersede", held.name, owner="circuit breaker", reason=reason, only_if=still_open)
+        closed.append(held.name)
+    return closed
+
+
+def publish_held(workspace: Workspace, name: str, keep: int) -> Path:
+    """Publish an approved night: its folder becomes ``current``. Again: returns where it went.
+
+    Raises ``PublishError`` when it was not approved, ``OrderError`` when the state moved on since it was built.
+    """
+    held = find(workspace, name)
+    state = held.state()
+    if state == "published":
+        return workspace.published / held.last.folder
+    if state != "approved":
+        raise PublishError(f"the held night {name} is {state}, not approved", f"see tiering release show {name}")
+    current = current_folder(workspace)
+    if current is not None and (current / NOTE).exists() and name.startswith(_run(current)):
+        return _note_published(workspace, name, current)  # a crash came between the switch and this line
+    _check_publishable(workspace, held)
+    workspace.published.mkdir(parents=True, exist_ok=True)
+    copy = workspace.published / f"{UNFINISHED}{name}"
+    if copy.exists():
+        shutil.rmtree(copy)
+    shutil.copytree(workspace.held / name, copy, copy_function=_link)
+    flush_folder(copy)
+    return _note_published(workspace, name, accept(workspace, copy, keep))
+
+
+def withdraw(workspace: Workspace, name: str, *, back_to: str, owner: str, reason: str) -> None:
+    """Note that a published night was taken back, and set its folder aside."""
+    source, target = workspace.published / name, workspace.held / name
+    _append(workspace, "rollback", name, owner=owner, reason=reason, folder=back_to)
+    if source.exists():
+        workspace.held.mkdir(exist_ok=True)
+        if target.exists():
+            shutil.rmtree(target)
+        shutil.move(source, target)
+
+
+def text(held: Hold) -> str:
+    """What was held and why, how to look and how to answer."""
+    facts = held.facts
+    rules = "\n  the rules changed since then 规则已变更" if len(set(facts.get("rules", [""]))) > 1 else ""
+    beyond = "".join(f"\n  - {line}" for line in facts.get("beyond", []))
+    return (
+        f"the night {facts.get('night', held.name[:10])} is held 待审批: it lies too far from the last accepted night "
+        f"{facts.get('compared_with_night', '')}; yesterday's snapshot stays, nobody is told.{beyond}{rules}\n"
+        f"  answer until {held.answer_until:%Y-%m-%d %H:%M} UTC, else it is "
+        f"{'approved where Airflow waits' if facts.get('unanswered') == 'approve' else 'rejected'}"
+    )
+
+
+def notice(held: Hold, profile_name: str) -> dict[str, object]:
+    """What operators are told when a night is held."""
+    return {
+        "as_of_date": held.facts["night"],
+        "held": held.name,
+        "beyond its limits": "; ".join(held.facts["beyond"]),
+        "answer until": f"{held.answer_until:%Y-%m-%d %H:%M} UTC, else {held.facts['unanswered']}",
+        "next step": how_to_answer(held, profile_name),
+    }
+
+
+def how_to_answer(held: Hold, profile_name: str) -> str:
+    """The commands for a held night."""
+    who = f"{held.name} --profile {profile_name} --owner <who> --reason <why>"
+    return (
+        f"look: tiering release show {held.name} --profile {profile_name}; publish and tell: "
+        f"tiering release approve {who}; drop it: tiering release reject {who}; "
+        "or mend the source and run the night again"
+    )
+
+
+def _check_publishable(workspace: Workspace, held: Hold) -> None:
+    folder = workspace.held / held.name
+    if not (folder / MANIFEST).is_file():
+        raise PublishError(f"the folder of the held night {held.name} is gone", "run the night again")
+    manifest = read_manifest(folder)
+    check_order(workspace, manifest.night)
+    before = predecessor(workspace, manifest.night)
+    if manifest.previous != (before.name if before else None):
+        raise OrderError(
+            f"the held night {held.name} goes on from {manifest.previous or 'nothing'}, and "
+            f"{before.name if before else 'nothing'} is the last accepted night before it now",
+            "run the night again",
+        )
+
+
+def _note_published(workspace: Workspace, name: str, folder: Path) -> Path:
+    _append(workspace, "publish", name, owner="pipeline", reason="approved", folder=folder.name)
+    shutil.rmtree(workspace.held / name, ignore_errors=True)
+    return folder
+
+
+def _run(folder: Path) -> str:
+    manifest = read_manifest(folder)
+    return f"{manifest.as_of_date}_{manifest.run_id}"
+
+
+def _link(source: str, target: str) -> None:
+    """The same file under a second name; a copy where that is not possible."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def _append(
+    workspace: Workspace, kind: Kind, night: str, *, only_if: Callable[[list[Event]], bool] | None = None, **what: str
+) -> None:
+    """Append a line, unless ``only_if`` says of the lines so far that there is nothing to add."""
+    path = workspace.decisions / FILE
+
+    def line(before: list[str]) -> dict[str, Any] | None:
+        if only_if is not None and not only_if(_parse(path, before)):
+            return None
+        event = Event(kind, night, decided_at=datetime.now(UTC).isoformat(timespec="seconds"), **what)
+        return {key: value for key, value in asdict(event).items() if value}
+
+    append_line(path, line)
+
+
+def _parse(path: Path, lines: list[str]) -> list[Event]:
+    events = []
+    for number, line in enumerate(lines, 1):
+        try:
+            event = Event(**json.loads(line))
+            if event.kind == "hold":
+                datetime.fromisoformat(event.answer_until)
+            _ = _STATES[event.kind]
+        except (TypeError, ValueError, KeyError) as error:
+            raise DecisionError(
+                f"{path.name}, line {number} cannot be read: {error}",
+                f"restore {path} from the backup, or mend that line",
+            ) from error
+        events.append(event)
+    return events
+
+
+def _facts(workspace: Workspace, name: str) -> dict[str, Any]:
+    for folder in (workspace.held, workspace.published):
+        path = folder / name / NOTE
+        if path.is_file():
+            return dict(json.loads(path.read_text(encoding="utf-8")))
+    return {}
+
+
+def _prune(workspace: Workspace, keep: int) -> None:
+    """Keep the ``keep`` newest folders; those that wait stay whatever their age."""
+    needed = {hold.name for hold in waiting(workspace)}
+    folders = sorted(
+        (path for path in workspace.held.iterdir() if (path / MANIFEST).is_file()),
+        key=lambda path: path.stat().st_mtime_ns,
+        reverse=True,
+    )
+    for path in folders[keep:]:
+        if path.name not in needed:
+            shutil.rmtree(path)

@@ -1,0 +1,263 @@
+"""A backup holds what cannot be computed again, and a restore takes only a whole one."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import sqlite3
+import stat
+import tarfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from customer_tiering.alerts.ledger import Message, Standing, open_ledger
+from customer_tiering.errors import BackupError, NightBusy
+from customer_tiering.nightly import backup
+from customer_tiering.nightly.backup import back_up, check_restored, restore
+from customer_tiering.nightly.guard import night_lock
+from customer_tiering.profile import Profile, load_profile
+from customer_tiering.publish.snapshot import MANIFEST, current_folder, point_current_to
+from customer_tiering.quality.decisions import decide, read_decisions
+from nights import write_profile
+
+
+@pytest.fixture
+def profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Profile]:
+    """A company with a ledger, decisions, rules, a published snapshot and overrides."""
+    monkeypatch.setenv("TIERING_VAR", str(tmp_path / "var"))
+    monkeypatch.setenv("TIERING_PROFILES", str(tmp_path / "profiles"))
+    write_profile(tmp_path / "profiles", "acme", sources={"crm": {"path": "crm"}})
+    overrides = tmp_path / "profiles" / "acme" / "overrides.csv"
+    overrides.parent.mkdir()
+    overrides.write_text("customer_id\n", encoding="utf-8")
+    made = load_profile("acme")
+    workspace = made.workspace
+    workspace.make()
+    tell(made, "c1")
+    decide(workspace.decisions, "waive", owner="Wu", reason="known", rule="crm.accounts.x", until="2026-03-01")
+    workspace.rules.mkdir()
+    (workspace.rules / "abc.json").write_text("{}", encoding="utf-8")
+    snapshot = workspace.published / "2026-03-01_r"
+    snapshot.mkdir()
+    (snapshot / MANIFEST).write_text(
+        json.dumps(
+            dict.fromkeys(
+                ("run_id", "rules_version", "config_hash", "code_version", "headline_scheme", "currency"), "r"
+            )
+            | {"profile": "acme", "as_of_date": "2026-03-01", "rows": {}}
+        ),
+        encoding="utf-8",
+    )
+    point_current_to(workspace, snapshot)
+    (workspace.landing / "rows.parquet").write_bytes(b"rows")
+    workspace.warehouse.write_bytes(b"computed")
+    yield made
+
+
+def tell(profile: Profile, customer: str) -> None:
+    with open_ledger(profile.workspace.ledger) as ledger:
+        ledger.record(Message(Standing(customer, "公司", "s", "key", "Li"), "mail", "standard", "2026-03-01"))
+
+
+def lose_everything(profile: Profile, tmp_path: Path) -> None:
+    profile.workspace.root.rename(tmp_path / "lost")
+    (tmp_path / "profiles" / "acme" / "overrides.csv").unlink()
+
+
+def told(profile: Profile) -> list[str]:
+    with sqlite3.connect(profile.workspace.ledger / "alerts.sqlite") as connection:
+        return [name for (name,) in connection.execute("select customer_id from told order by 1")]
+
+
+def test_everything_comes_back(profile: Profile, tmp_path: Path) -> None:
+    archive = tmp_path / "b.tar.gz"
+    made = back_up(profile, archive)
+    assert stat.S_IMODE(archive.stat().st_mode) == 0o600
+    assert (made.night, made.current) == ("2026-03-01", "2026-03-01_r")
+    assert [file.path for file in made.files if file.path.startswith("landing")] == []
+    lose_everything(profile, tmp_path)
+    restored, aside = restore(profile, archive)
+    assert (restored, aside) == (made, None)
+    workspace = profile.workspace
+    assert current_folder(workspace) == (workspace.published / "2026-03-01_r").resolve()
+    assert told(profile) == ["c1"]
+    assert len(read_decisions(workspace.decisions).all) == 1
+    assert (workspace.rules / "abc.json").is_file()
+    assert (tmp_path / "profiles" / "acme" / "overrides.csv").is_file()
+    assert stat.S_IMODE(workspace.ledger.stat().st_mode) == 0o700
+    assert stat.S_IMODE((workspace.published / "2026-03-01_r" / MANIFEST).stat().st_mode) == 0o644
+    assert [path.name for path in workspace.root.iterdir() if path.name.startswith((".restore", "restore"))] == []
+
+
+def test_landing_comes_on_request(profile: Profile, tmp_path: Path) -> None:
+    back_up(profile, tmp_path / "b.tar.gz", with_landing=True)
+    lose_everything(profile, tmp_path)
+    restore(profile, tmp_path / "b.tar.gz")
+    assert (profile.workspace.landing / "rows.parquet").read_bytes() == b"rows"
+
+
+def test_a_living_company_is_replaced_only_by_force_and_put_aside(profile: Profile, tmp_path: Path) -> None:
+    back_up(profile, tmp_path / "b.tar.gz")
+    tell(profile, "c2")
+    with pytest.raises(BackupError, match="acme lives here already: ledger, decisions, rules, published"):
+        restore(profile, tmp_path / "b.tar.gz")
+    assert told(profile) == ["c1", "c2"]
+    _, aside = restore(profile, tmp_path / "b.tar.gz", force=True)
+    assert told(profile) == ["c1"]
+    assert aside is not None
+    assert sorted(path.name for path in aside.iterdir()) == [
+        "decisions", "ledger", "published", "rules", "warehouse",
+    ]  # fmt: skip
+    assert (profile.workspace.landing / "rows.parquet").is_file(), "landing is not in the backup, so it stays"
+
+
+def test_a_changed_profile_is_not_overwritten_silently(profile: Profile, tmp_path: Path) -> None:
+    back_up(profile, tmp_path / "b.tar.gz")
+    profile.workspace.root.rename(tmp_path / "lost")
+    path = tmp_path / "profiles" / "acme" / "overrides.csv"
+    path.write_text("customer_id\nc9\n", encoding="utf-8")
+    with pytest.raises(BackupError, match=r"profiles/acme/overrides\.csv"):
+        restore(profile, tmp_path / "b.tar.gz")
+    _, aside = restore(profile, tmp_path / "b.tar.gz", force=True)
+    assert path.read_text("utf-8") == "customer_id\n"
+    assert aside is not None
+    assert (aside / "profile" / "acme" / "overrides.csv").read_text("utf-8") == "customer_id\nc9\n"
+
+
+def test_a_backup_taken_while_alerts_go_out_is_whole(profile: Profile, tmp_path: Path) -> None:
+    stop = threading.Event()
+
+    def keep_telling() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            tell(profile, f"d{number:05}")
+
+    writer = threading.Thread(target=keep_telling)
+    writer.start()
+    try:
+        for number in range(5):
+            back_up(profile, tmp_path / f"b{number}.tar.gz")
+    finally:
+        stop.set()
+        writer.join()
+    known = told(profile)
+    for number in range(5):
+        restore(profile, tmp_path / f"b{number}.tar.gz", force=True)
+        assert told(profile) == ["c1", *known[1 : len(told(profile))]], "what was told first, without a gap"
+
+
+def rewritten(archive: Path, target: Path, change: Any) -> Path:
+    """The archive with each entry passed through ``change(name, content)``: a list of (TarInfo, bytes)."""
+    with tarfile.open(archive) as source, tarfile.open(target, "w:gz") as result:
+        for entry in source:
+            stream = source.extractfile(entry)
+            assert stream is not None
+            for made, content in change(entry, stream.read()):
+                result.addfile(made, io.BytesIO(content))
+    return target
+
+
+def flip_a_byte(entry: tarfile.TarInfo, content: bytes) -> list[tuple[tarfile.TarInfo, bytes]]:
+    changed = entry.name == "ledger/alerts.sqlite"
+    return [(entry, content[:-1] + bytes([content[-1] ^ 1]) if changed else content)]
+
+
+def leave_out(entry: tarfile.TarInfo, content: bytes) -> list[tuple[tarfile.TarInfo, bytes]]:
+    return [] if entry.name == "rules/abc.json" else [(entry, content)]
+
+
+def add(name: str, kind: bytes = tarfile.REGTYPE, link: str = "", announced: bool = True) -> Any:
+    """Bring in one more entry, which the manifest announces, too."""
+
+    def change(entry: tarfile.TarInfo, content: bytes) -> list[tuple[tarfile.TarInfo, bytes]]:
+        if entry.name != backup.MANIFEST:
+            return [(entry, content)]
+        raw = json.loads(content)
+        if announced:
+            raw["files"].append({"path": name, "size": 0, "sha256": ""})
+        content = json.dumps(raw).encode()
+        entry.size = len(content)
+        extra = tarfile.TarInfo(name)
+        extra.type, extra.linkname = kind, link
+        return [(entry, content), (extra, b"")]
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (flip_a_byte, "ledger/alerts.sqlite is not what it was"),
+        (leave_out, "rules/abc.json is not what it was"),
+        (add("../outside"), "'../outside' does not belong"),
+        (add("ledger/../../outside"), "does not belong"),
+        (add("/tmp/outside"), "'/tmp/outside' does not belong"),  # noqa: S108
+        (add("ledger/link", tarfile.SYMTYPE, "/etc"), "does not belong"),
+        (add("airflow/secrets.json"), "does not belong"),
+        (add("ledger/more", announced=False), "does not belong"),
+    ],
+)
+def test_a_changed_archive_is_refused_and_touches_nothing(
+    change: Any, words: str, profile: Profile, tmp_path: Path
+) -> None:
+    back_up(profile, tmp_path / "b.tar.gz")
+    bad = rewritten(tmp_path / "b.tar.gz", tmp_path / "bad.tar.gz", change)
+    before = sorted(path for path in tmp_path.rglob("*"))
+    with pytest.raises(BackupError, match=words):
+        restore(profile, bad, force=True)
+    assert sorted(path for path in tmp_path.rglob("*")) == before
+
+
+def test_half_an_archive_is_refused(profile: Profile, tmp_path: Path) -> None:
+    archive = tmp_path / "b.tar.gz"
+    back_up(profile, archive)
+    content = archive.read_bytes()
+    for size in (0, 10, len(content) // 2, len(content) - 9):
+        (tmp_path / "half.tar.gz").write_bytes(content[:size])
+        with pytest.raises(BackupError, match=r"cannot be read whole|is damaged|is no backup"):
+            restore(profile, tmp_path / "half.tar.gz", force=True)
+    (tmp_path / "text.tar.gz").write_bytes(gzip.compress(b"no archive"))
+    with pytest.raises(BackupError):
+        restore(profile, tmp_path / "text.tar.gz", force=True)
+    assert told(profile) == ["c1"]
+
+
+def test_another_company_and_a_running_night_are_refused(profile: Profile, tmp_path: Path) -> None:
+    back_up(profile, tmp_path / "b.tar.gz")
+    write_profile(tmp_path / "profiles", "other", sources={"crm": {"path": "crm"}})
+    with pytest.raises(BackupError, match="is a backup of acme, not of other"):
+        restore(load_profile("other"), tmp_path / "b.tar.gz")
+    with night_lock(profile.workspace), pytest.raises(NightBusy):
+        restore(profile, tmp_path / "b.tar.gz", force=True)
+    with pytest.raises(BackupError, match="exists already"):
+        back_up(profile, tmp_path / "b.tar.gz")
+
+
+def test_a_restore_that_was_cut_off_stops_the_night_and_is_finished_by_the_next(
+    profile: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    back_up(profile, tmp_path / "b.tar.gz")
+
+    class Killed(BaseException):
+        pass
+
+    def die(*_: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(backup, "point_current_to", die)
+        with pytest.raises(Killed):
+            restore(profile, tmp_path / "b.tar.gz", force=True)
+    with pytest.raises(BackupError, match="was cut off") as caught:
+        check_restored(profile.workspace)
+    assert f"tiering restore {tmp_path / 'b.tar.gz'} --force" in caught.value.next_step
+    restore(profile, tmp_path / "b.tar.gz", force=True)
+    check_restored(profile.workspace)
+    assert told(profile) == ["c1"]
+    assert current_folder(profile.workspace) is not None
