@@ -22,7 +22,7 @@ PARALLEL := -n 2 --dist loadfile
 unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH
 
-.PHONY: help setup run test test-fast lint format up bench checksum status backup restore lock clean clean-all
+.PHONY: help setup run test test-fast lint format up bench checksum status backup restore docs lock clean clean-all
 
 help: ## show this help
 	@echo "customer-tiering: nightly customer tiers from CRM, ERP, ticketing and e-commerce"
@@ -83,6 +83,9 @@ backup: $(READY) ## back up what cannot be computed again (PROFILE=, OUT=<file>,
 
 restore: $(READY) ## put a backup in place (PROFILE=, FROM=<file>, FORCE=1)
 	@$(BIN)/tiering restore "$(FROM)" --profile "$(PROFILE)" $(if $(FORCE),--force)
+
+docs: $(READY) ## dbt's documentation of models, metrics and readers as one HTML file (PROFILE=)
+	@$(BIN)/tiering docs --profile "$(PROFILE)"
 
 lock: $(READY) ## resolve requirements.in into requirements.lock, with hashes
 	@$(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade \

@@ -87,6 +87,10 @@ def nightly_tiering() -> None:
     def publish(night: dict[str, str]) -> None:
         run_step("publish", night)
 
+    @task
+    def publish_postgres(night: dict[str, str]) -> None:
+        run_step("publish_postgres", night)
+
     @task(pool=WAREHOUSE)
     def alert(night: dict[str, str]) -> None:
         run_step("alert", night)
@@ -111,6 +115,8 @@ def nightly_tiering() -> None:
     # Only a held night comes to `approve`, which waits for a person.
     built >> judged >> HeldNight(task_id="approve", night=night) >> published
     judged >> published >> [alert(night), report(night)] >> summarise(night)
+    if profile.postgres_target:  # a copy: nothing waits for it
+        published >> publish_postgres(night)
 
 
 nightly_tiering()

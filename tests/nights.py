@@ -29,6 +29,8 @@ def run_night(profile_name: str, as_of: date, run_id: str = "test") -> steps.Nig
     steps.build(night)
     steps.judge(night)
     steps.publish(night)
+    if night.profile.postgres_target:
+        steps.publish_postgres(night)
     steps.alert(night)
     steps.report(night)
     steps.summarise(night)

@@ -17,6 +17,8 @@ from psycopg2.extensions import connection as PgConnection
 
 PASSWORD = "pa:ss/w@rd"
 _PROGRAMS = ("initdb", "pg_ctl", "postgres")
+# Debian keeps the server's programs off the PATH.
+_PATH = os.pathsep.join([os.environ.get("PATH", ""), *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin")))])
 
 
 class Postgres:
@@ -77,7 +79,7 @@ class Postgres:
         # Postgres refuses to run as root; "nobody" is everywhere.
         prefix = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] if os.geteuid() == 0 else []
         done = subprocess.run(
-            [*prefix, shutil.which(program) or program, *arguments],
+            [*prefix, shutil.which(program, path=_PATH) or program, *arguments],
             cwd="/",
             capture_output=program != "pg_ctl",  # the server would keep a pipe open
             stdout=subprocess.DEVNULL if program == "pg_ctl" else None,
@@ -93,7 +95,7 @@ class Postgres:
 @contextmanager
 def running_postgres() -> Iterator[Postgres]:
     """A fresh server, stopped and removed afterwards; skips the test where Postgres is not installed."""
-    if missing := [program for program in _PROGRAMS if shutil.which(program) is None]:
+    if missing := [program for program in _PROGRAMS if shutil.which(program, path=_PATH) is None]:
         pytest.skip(f"no Postgres on this machine: {', '.join(missing)} not found on PATH")
     if os.geteuid() == 0 and shutil.which("setpriv") is None:
         pytest.skip("Postgres does not run as root, and setpriv is not there to become another user")

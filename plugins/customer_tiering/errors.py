@@ -59,5 +59,13 @@ class BackupError(TieringError):
     """A backup cannot be written, or what is to be restored is no whole backup of the company."""
 
 
+class ContractError(TieringError):
+    """The marts and their contract disagree."""
+
+
+class TargetError(PublishError):
+    """A copy of the marts (Postgres) could not be brought up to date; the snapshot is published all the same."""
+
+
 class TrainingRefused(TieringError):
     """There is too little data for a churn model worth the name; the rule signals stand alone."""

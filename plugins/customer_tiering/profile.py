@@ -64,6 +64,26 @@ class Channel(BaseModel):
             raise ValueError("give exactly one of connection, url")
 
 
+class PostgresTarget(BaseModel):
+    """A Postgres that gets a copy of the marts: an Airflow connection, or an environment variable that holds a URL."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    connection: str | None = None
+    url_from: str | None = Field(default=None, pattern=r"^[A-Z][A-Z0-9_]*$")
+    schema_name: str | None = Field(default=None, alias="schema", pattern=r"^[a-z][a-z0-9_]{0,47}$")
+    """Schema of the marts, made and replaced as a whole; ``<profile>_marts`` by default."""
+    read_role: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")
+    """Role that may read, granted anew with every load."""
+
+    def model_post_init(self, _context: object, /) -> None:
+        if (self.connection is None) == (self.url_from is None):
+            raise ValueError("give exactly one of connection, url_from")
+
+    def schema_of(self, profile_name: str) -> str:
+        return self.schema_name or f"{profile_name}_marts"
+
+
 class Profile(BaseModel):
     """One company. Money is in ``currency``; days are days of ``timezone``."""
 
@@ -82,6 +102,7 @@ class Profile(BaseModel):
     sample_company: SampleCompany | None = None
     channels: dict[str, Channel] = Field(default_factory=dict)
     alerts: AlertSettings = Field(default_factory=AlertSettings)
+    postgres_target: PostgresTarget | None = None
     keep_snapshots: int = Field(default=7, ge=2)
     keep_reports: int = Field(default=30, ge=1)
     """How many run folders stay under ``reports/``."""
@@ -157,6 +178,21 @@ class Profile(BaseModel):
         if configured.connection:
             return _airflow_connection_uri(configured.connection)
         return self.fill_placeholders(configured.url or "", what=f"channel {channel}", quoted=True)
+
+    def resolve_postgres(self) -> str:
+        """The URL of ``postgres_target``. Raises ``ProfileError`` when its place is empty; never says what is there."""
+        target = self.postgres_target
+        if target is None:
+            raise ProfileError(f"profile {self.name} names no postgres_target", "add one, see docs/bi.md, Postgres")
+        if target.connection:
+            return _airflow_connection_uri(target.connection)
+        url = os.environ.get(target.url_from or "", "")
+        if not url:
+            raise ProfileError(
+                f"profile {self.name}: postgres_target reads {target.url_from}, and that variable is not set",
+                f"export {target.url_from}=postgresql://user:password@host:5432/database where the nights run",
+            )
+        return url
 
     def fill_placeholders(self, text: str, *, what: str, quoted: bool = False) -> str:
         """Put folders in place of ``{workspace}`` and ``{data}``; ``quoted`` for use inside a URL's path."""

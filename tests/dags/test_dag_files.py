@@ -160,6 +160,21 @@ def test_a_failing_report_stops_neither_alerts_nor_the_summary(parsed: tuple[str
     assert tasks["report"]["weight"] < tasks["alert"]["weight"], "alerts go first"
 
 
+def test_a_postgres_target_adds_a_leaf_that_nothing_waits_for(tmp_path: Path) -> None:
+    profile = (ROOT / "profiles" / "sample.yml").read_text(encoding="utf-8")
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles" / "sample.yml").write_text(
+        f"{profile}postgres_target: {{connection: bi}}\n", encoding="utf-8"
+    )
+    environment = {"TIERING_PROFILE": "sample", "TIERING_PROFILES": str(tmp_path / "profiles")}
+    found = json.loads(airflow_python(DESCRIBE, DAG_FILE.parent, tmp_path, **environment))
+    tasks = found["dags"]["nightly_tiering"]["tasks"]
+    assert tasks["publish_postgres"]["after"] == ["begin", "publish"]
+    assert tasks["publish_postgres"]["pool"] != "warehouse"
+    assert not [name for name, facts in tasks.items() if "publish_postgres" in facts["after"]]
+    assert tasks["publish_postgres"]["retries"] == 2
+
+
 def test_only_one_task_at_a_time_touches_the_warehouse(parsed: tuple[str, dict[str, Any]]) -> None:
     _, found = parsed
     tasks = found["dags"]["nightly_tiering"]["tasks"]

@@ -577,7 +577,8 @@ def check_current(company: Company) -> date | None:
 def current_checksums(company: Company) -> dict[str, str]:
     folder = snapshot.current_folder(company.workspace)
     assert folder is not None
-    return snapshot.checksums(folder)
+    # fct_publication names loads, and dlt names them after the moment.
+    return {mart: value for mart, value in snapshot.checksums(folder).items() if mart != "fct_publication"}
 
 
 def told(company: Company) -> list[str]:

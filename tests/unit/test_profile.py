@@ -112,6 +112,22 @@ def test_an_empty_file_lists_every_missing_key(folder: Path) -> None:
             "channels.mail: Value error, give exactly one of connection, url",
         ),
         ({"sources": {"erp": {"folder": "x"}}}, "sources.erp.folder: Extra inputs are not permitted"),
+        (
+            {"postgres_target": {}},
+            "postgres_target: Value error, give exactly one of connection, url_from",
+        ),
+        (
+            {"postgres_target": {"url": "postgresql://u:hunter2@h/d"}},
+            "postgres_target.url: Extra inputs are not permitted",
+        ),
+        (
+            {"postgres_target": {"url_from": "postgresql://u:hunter2@h/d"}},
+            "postgres_target.url_from: String should match pattern",
+        ),
+        (
+            {"postgres_target": {"connection": "bi", "schema": "marts; drop"}},
+            "postgres_target.schema: String should match pattern",
+        ),
         ({"colour": "red"}, "colour: Extra inputs are not permitted"),
         ({"currency": "yuan"}, "currency: String should match pattern"),
         ({"keep_snapshots": 1}, "keep_snapshots: Input should be greater than or equal to 2"),
@@ -136,6 +152,23 @@ def test_the_known_sources_are_listed(folder: Path) -> None:
 def test_a_secret_in_a_rejected_key_is_not_repeated(folder: Path) -> None:
     write(folder, sources={"erp": {"url": "postgresql://u:hunter2@h/d", "path": "x"}})
     assert "hunter2" not in str(refusal())
+    write(folder, postgres_target={"url_from": "postgresql://u:hunter2@h/d"})
+    assert "hunter2" not in str(refusal())
+
+
+def test_a_postgres_target_is_resolved_from_the_environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BI_URL", raising=False)
+    write(folder, postgres_target={"url_from": "BI_URL"})
+    profile = load_profile("small")
+    assert profile.postgres_target is not None
+    assert profile.postgres_target.schema_of("small") == "small_marts"
+    with pytest.raises(ProfileError, match="postgres_target reads BI_URL, and that variable is not set"):
+        profile.resolve_postgres()
+    monkeypatch.setenv("BI_URL", "postgresql://u:hunter2@h/d")
+    assert profile.resolve_postgres() == "postgresql://u:hunter2@h/d"
+    assert "hunter2" not in repr(profile) + profile.model_dump_json()
+    write(folder, postgres_target={"connection": "bi", "schema": "sales"})
+    assert load_profile("small").postgres_target.schema_of("small") == "sales"  # type: ignore[union-attr]
 
 
 def test_placeholders_are_filled_in(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from customer_tiering import __version__
-from customer_tiering.cli import identity
+from customer_tiering.cli import bi, identity
 from customer_tiering.cli.alerts import app as alerts_app
 from customer_tiering.cli.churn import app as churn_app
 from customer_tiering.cli.common import DEFAULT_PROFILE, ProfileOption, console, errors, guarded
@@ -31,6 +31,7 @@ app.add_typer(churn_app, name="churn")
 app.add_typer(release_app, name="release")
 register(app)
 app.add_typer(alerts_app, name="alerts")
+bi.register(app)
 
 
 def command(function: Any) -> Any:
@@ -246,6 +247,7 @@ def replay(
             console.print(render_replay(result))
     if promote:
         console.print(f"published as {replays.promote(company).name}; the next night goes on from it", highlight=False)
+        bi.copy_to_postgres(company)
     elif not json:
         console.print("nothing published was changed; to publish it: tiering replay --promote", highlight=False)
 

@@ -6,7 +6,7 @@ import os
 from datetime import UTC, date, datetime
 from typing import Any
 
-from customer_tiering.errors import NightBusy, NightHeld, ProfileError, SourceError, TieringError
+from customer_tiering.errors import NightBusy, NightHeld, ProfileError, SourceError, TargetError, TieringError
 
 NO_WAITING = "TIERING_NO_WAITING"
 """Set where no Airflow stays up in which a person could answer."""
@@ -42,12 +42,12 @@ def run_id_of(run_after: datetime) -> str:
 
 
 def run_step(name: str, night: dict[str, str], *arguments: str) -> None:
-    """Run one step. A source that cannot be read and a busy warehouse are retried, other failures are final."""
+    """Run one step. A source or target out of reach and a busy warehouse are retried, other failures are final."""
     from customer_tiering.nightly import steps
 
     try:
         getattr(steps, name)(steps.Night(**night), *arguments)
-    except (SourceError, NightBusy):
+    except (SourceError, TargetError, NightBusy):
         raise
     except TieringError as error:
         raise _final(error) from error

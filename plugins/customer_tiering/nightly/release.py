@@ -9,7 +9,7 @@ from customer_tiering.release.holds import Hold, answer, find
 
 
 def approve(profile: Profile, name: str, owner: str, reason: str) -> steps.Night:
-    """Approve a held night and run what follows: publish, alert, summary. Again: finishes what was cut off.
+    """Approve a held night and run what follows it in the DAG. Again: finishes what was cut off.
 
     Raises ``DecisionError`` when it was answered otherwise, ``OrderError`` when it cannot be published any more.
     """
@@ -19,6 +19,8 @@ def approve(profile: Profile, name: str, owner: str, reason: str) -> steps.Night
     with acting_for(night.run_id):
         for step in steps.RELEASE:
             getattr(steps, step)(night)
+        if profile.postgres_target:
+            steps.publish_postgres(night)
     return night
 
 

@@ -154,6 +154,7 @@ def build(night: Night) -> dict[str, Any]:
     """Build and test the models on top of what the last accepted night decided."""
     from customer_tiering.churn.store import land_churn_model
     from customer_tiering.identity.night import decide_identities
+    from customer_tiering.quality.freshness import record_freshness
     from customer_tiering.quality.gate import ensure_tables
     from customer_tiering.release import holds
     from customer_tiering.sources import get_source
@@ -173,6 +174,7 @@ def build(night: Night) -> dict[str, Any]:
             version = _begun_rules(connection, night)
             for source_name in profile.sources:
                 ensure_tables(connection, get_source(source_name))
+            record_freshness(connection, profile, night.as_of)
             make_build_inputs(connection)
             land_as_of_dates(connection, [PlannedNight(night.as_of, version, "run")])  # identity's settings
             land_overrides(connection, overrides)
@@ -284,8 +286,19 @@ def judgement(night: Night) -> dict[str, Any]:
     return dict(events[-1]["facts"])
 
 
+def publish_postgres(night: Night) -> dict[str, Any]:
+    """Copy the published marts to Postgres, after the pointer moved. A failure leaves the publication as it is."""
+    from customer_tiering.publish.postgres import publish_to_postgres
+
+    with journaled(night.folder, "publish_postgres") as step:
+        check_run(night.workspace, night.run_id)
+        step.facts = asdict(publish_to_postgres(night.profile))
+    return step.facts
+
+
 def manifest_of(profile: Profile, as_of: date, run_id: str, rules_version: str) -> Manifest:
     """What a snapshot says about itself; publishing adds its rows."""
+    from customer_tiering.publish.contract import contract_version
     from customer_tiering.publish.snapshot import Manifest
 
     return Manifest(
@@ -298,6 +311,7 @@ def manifest_of(profile: Profile, as_of: date, run_id: str, rules_version: str) 
         headline_scheme=profile.headline_scheme,
         currency=profile.currency,
         rows={},
+        contract_version=contract_version(),
     )
 
 

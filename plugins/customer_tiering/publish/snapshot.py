@@ -24,7 +24,7 @@ NIGHT_SCHEMA = "tonight"
 """Views of the marts as they are published: one night each, histories apart."""
 DATABASE = "tiers.duckdb"
 # Marts that keep every night; of the others a snapshot holds its own night only.
-HISTORY = frozenset({"fct_tier_changes", "fct_churn_risk_changes", "fct_nights", "fct_data_quality"})
+HISTORY = frozenset({"fct_tier_changes", "fct_churn_risk_changes", "fct_nights", "fct_data_quality", "fct_publication"})
 MANIFEST = "manifest.json"
 UNFINISHED = ".unfinished-"
 _WAS_PUBLISHED = ".was-published"  # tells a lost pointer from a first night
@@ -45,6 +45,8 @@ class Manifest:
     rows: dict[str, int]
     previous: str | None = None
     """Folder of the last accepted night before this one, or None."""
+    contract_version: str | None = None
+    """Version of the mart contract that the snapshot keeps; None before there was one."""
 
     @property
     def night(self) -> date:

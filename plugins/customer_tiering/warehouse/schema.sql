@@ -28,6 +28,14 @@ create table if not exists meta.gated_loads (
     primary key (source, entity, load_id)
 );
 
+-- How fresh each entity was on a night: newest load that brought rows of it, newest accepted date, days that it may lie
+-- before the night (null where no rule says).
+create table if not exists meta.source_freshness (
+    as_of_date date, source varchar, entity varchar, source_label_en varchar, source_label_zh varchar,
+    newest_load_id varchar, newest_load_at timestamp, newest_date date, max_age_days integer,
+    primary key (as_of_date, source, entity)
+);
+
 -- Rows that left quarantine, by the night they left it.
 create table if not exists meta.releases (
     source varchar, entity varchar, as_of_date date, rows_released bigint,

@@ -5,7 +5,7 @@ They judge no single row, so they warn or block; what they saw is a line of text
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 from typing import Any, ClassVar
 
 from great_expectations.compatibility import pydantic
@@ -53,13 +53,10 @@ class NewestValueAge(TableMetricProvider):
     ) -> list[str]:
         batch, accepted, _source, _entity = _entity_tables(execution_engine, metric_domain_kwargs)
         as_of, most = date.fromisoformat(metric_value_kwargs["as_of_date"]), metric_value_kwargs["max_age_days"]
-        column, beyond = sql.quote(metric_value_kwargs["column"]), sql.literal(str(as_of + timedelta(days=3)))
-        # As text: ISO days sort as they are dated, and neither table has to be parsed.
-        usable = f"{column} < {beyond} AND substr({column}, 5, 1) = '-'"
+        newest_of = sql.newest_iso_date(metric_value_kwargs["column"], as_of)
         ((newest,),) = execution_engine.fetch(
-            f"SELECT CAST(TRY_CAST(left(max(value), 10) AS DATE) AS VARCHAR) FROM ("
-            f"SELECT max({column}) FILTER ({usable}) AS value FROM {batch} "
-            f"UNION ALL SELECT max({column}) FILTER ({usable}) FROM {accepted})"
+            f"SELECT CAST(max(day) AS VARCHAR) FROM (SELECT {newest_of} AS day FROM {batch} "
+            f"UNION ALL SELECT {newest_of} FROM {accepted})"
         )
         if newest is None:
             return [f"there is no {metric_value_kwargs['column']} up to {as_of} at all"]
