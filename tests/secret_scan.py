@@ -23,16 +23,8 @@ _SETTINGS = {".yml", ".yaml", ".env", ".ini", ".cfg", ".toml", ".sh", ".md", ".c
 _COMPOSE_NAME = re.compile(r"(?i)(password|secret|key|token)$")
 _COMPOSE_VALUE = re.compile(r"\$\{\w+:\?[^}]*\}")
 _PASSED = "no-secret:"  # after it stands the reason why a line is none
-# Made-up values of tests and messages; none of them opens anything.
-_EXAMPLES = {
-    "hunter2",
-    "hunter2-hunter2-hunter2",
-    "pa:ss/w@rd",
-    "pa%3Ass%2Fw%40rd",
-    "s%2Fecret-s%2Fecret-1",
-    "a-secret-of-the-webhook",
-    "not.a.token",
-}
+# How made-up values of tests and messages begin; none of them opens anything.
+_EXAMPLES = ("hunter2", "pa:ss/w@rd", "pa%3Ass%2Fw%40rd", "s%2Fecret-", "a-secret-of-the-webhook", "not.a.token")
 _FORMATS = {
     "password",
     "pass",
@@ -54,7 +46,7 @@ def scan_text(text: str, suffix: str) -> Iterator[tuple[int, str]]:
 
 def _is_secret(match: re.Match[str], formats: set[str]) -> bool:
     value = match.groupdict().get("value")
-    return value is None or not (value in _EXAMPLES | formats or _PLACE.search(value))
+    return value is None or not (value.startswith(_EXAMPLES) or value in formats or _PLACE.search(value))
 
 
 def scan_compose(text: str) -> Iterator[str]:
