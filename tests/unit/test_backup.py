@@ -202,6 +202,7 @@ def add(name: str, kind: bytes = tarfile.REGTYPE, link: str = "", announced: boo
         (add("/tmp/outside"), "'/tmp/outside' does not belong"),  # noqa: S108
         (add("ledger/link", tarfile.SYMTYPE, "/etc"), "does not belong"),
         (add("airflow/secrets.json"), "does not belong"),
+        (add("profile/other.yml"), "does not belong"),
         (add("ledger/more", announced=False), "does not belong"),
     ],
 )

@@ -237,7 +237,7 @@ def _unpack(archive: Path, staging: Path) -> Backup:
         backup = _parse(archive, stream.read())
         expected = {file.path: file for file in backup.files}
         while (entry := tar.next()) is not None:
-            if entry.name not in expected or not entry.isreg() or not _is_inside(entry.name):
+            if entry.name not in expected or not entry.isreg() or not _belongs(entry.name, backup.profile):
                 raise BackupError(
                     f"{archive.name} was changed: {entry.name!r} does not belong into it", "choose another archive"
                 )
@@ -245,7 +245,7 @@ def _unpack(archive: Path, staging: Path) -> Backup:
         while tar.fileobj is not None and tar.fileobj.read(1 << 20):  # to the end, where gzip's own checksum is
             pass
     for name in backup.folders:
-        if not _is_inside(name):
+        if not _belongs(name, backup.profile):
             raise BackupError(f"{archive.name} was changed: {name!r} does not belong into it", "choose another archive")
         (staging / name).mkdir(parents=True, exist_ok=True)
     for name, file in expected.items():
@@ -280,10 +280,14 @@ def _parse(archive: Path, content: bytes) -> Backup:
     return backup
 
 
-def _is_inside(name: str) -> bool:
+def _belongs(name: str, profile: str) -> bool:
+    """Whether a path lies in a folder of the company, or is its profile."""
     path = PurePosixPath(name)
-    known = path.parts[0] in {*_ALWAYS, "landing", _PROFILE} if path.parts else False
-    return known and not path.is_absolute() and ".." not in path.parts
+    if path.is_absolute() or ".." in path.parts or not path.parts:
+        return False
+    if path.parts[0] == _PROFILE:
+        return path.parts[1:2] in ((profile,), (f"{profile}.yml",))
+    return path.parts[0] in {*_ALWAYS, "landing"}
 
 
 # --- putting in place ------------------------------------------------------------------------------------------
