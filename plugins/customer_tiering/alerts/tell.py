@@ -123,7 +123,7 @@ class Sender:
 
         single = is_for_programs(url) if configured.digest is None else not configured.digest
         recipient_of = {message.message_id: self._reader(url, message.recipient) for message in messages}
-        letters, room = [], self._room(name, url)
+        letters, room = [], self._room(name, url) if messages else _ROOM
         for together in parcels(messages, recipient_of, single=single):
             recipient = recipient_of[together[0].message_id]
             letters.append(compose(together, recipient, name, room, self._style, single=single))

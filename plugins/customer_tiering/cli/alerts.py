@@ -90,7 +90,7 @@ def show(
         if value not in ("", {}, False):
             _say(f"{name.replace('_', ' ')}: {value}")
     if text is not None:
-        _say(f"\nletter {message.letter_id} ({len(together)} messages)\n{text[0]}\n\n{text[1]}")
+        _say(f"\nletter {message.letter_id} ({len(together)} message(s))\n{text[0]}\n\n{text[1]}")
     if len(together) > 1:
         table = Table("id", "state", "message")
         for other in together:
@@ -141,7 +141,9 @@ def retry(
     _conclude(result)
     if resting and not any(result.failed.values()):
         first = min(message.next_attempt_at for message in resting)
-        _say(f"{len(resting)} messages rest until {first} (UTC) or later; to send them now: tiering alerts retry --now")
+        _say(
+            f"{len(resting)} message(s) rest until {first} (UTC) or later; to send them now: tiering alerts retry --now"
+        )
 
 
 @command("resend")
