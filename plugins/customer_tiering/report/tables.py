@@ -102,7 +102,7 @@ SUMMARY = Table(
         Column("customer_share", Words("客户占比", "Share"), "percent"),
         Column("annual_spend", Words("年消费总额", "Total spend"), "money", 18),
         Column("spend_share", Words("消费占比", "Spend share"), "percent"),
-        Column("average_margin", Words("平均毛利率", "Average margin"), "percent"),
+        Column("average_margin", Words("平均毛利率", "Average margin"), "percent", 16),
         Column("strategy", Words("策略", "Strategy"), "label", 70),
     ),
 )  # fmt: skip

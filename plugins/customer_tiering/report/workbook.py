@@ -18,6 +18,7 @@ from xlsxwriter.exceptions import FileCreateError
 from xlsxwriter.worksheet import Worksheet
 
 from customer_tiering.publish.snapshot import Manifest
+from customer_tiering.report.charts import COLOURS, PENDING_COLOUR
 from customer_tiering.report.spreadsheets import harmless
 from customer_tiering.report.tables import (
     OPPORTUNITIES,
@@ -30,7 +31,7 @@ from customer_tiering.report.tables import (
     count,
     fill,
 )
-from customer_tiering.report.words import Words
+from customer_tiering.report.words import PENDING, Words
 
 _EXCEL_ROWS = 1_048_576
 HEADER_ROW = 3  # 0-based: title, description and an empty row come first
@@ -38,13 +39,12 @@ _MAX_ROWS = _EXCEL_ROWS - HEADER_ROW - 2
 _MAX_TEXT = 32_767
 _FORMATS = {
     "integer": "#,##0",
-    "number": "#,##0.##",
+    "number": "#,##0.00##",
     "money": "#,##0.00",
     "percent": "0.0%",
     "date": "yyyy-mm-dd",
 }
-_INK, _ACCENT, _PALE = "#1f2937", "#1d4ed8", "#eef2ff"
-_SLICES = ("#1d4ed8", "#0d9488", "#d97706", "#94a3b8", "#7c3aed", "#db2777", "#65a30d", "#cbd5e1")
+_INK, _ACCENT, _PALE = "#1f2937", "#2563eb", "#eef2ff"
 
 
 def write_workbook(
@@ -92,11 +92,11 @@ class _Writer:
         font = {"font_name": "Microsoft YaHei", "font_size": 10, "font_color": _INK, "valign": "vcenter"}
         self._title = book.add_format(font | {"bold": True, "font_size": 16})
         self._about = book.add_format(font | {"font_color": "#6b7280"})
-        self._header = book.add_format(
-            font | {"bold": True, "bg_color": _PALE, "bottom": 1, "bottom_color": _ACCENT, "text_wrap": True}
-        )
+        head = font | {"bold": True, "bg_color": _PALE, "bottom": 1, "bottom_color": _ACCENT, "text_wrap": True}
+        self._header = book.add_format(head | {"indent": 1})
+        self._header_of_numbers = book.add_format(head | {"align": "right"})
         self._link = book.add_format(font | {"font_color": _ACCENT, "underline": 1})
-        self._text = book.add_format(font)
+        self._text = book.add_format(font | {"indent": 1})
         self._formats = {kind: book.add_format(font | {"num_format": code}) for kind, code in _FORMATS.items()}
         total = font | {"bold": True, "top": 1, "top_color": _ACCENT}
         self._totals = {kind: book.add_format(total | {"num_format": code}) for kind, code in _FORMATS.items()}
@@ -138,7 +138,7 @@ class _Writer:
         sheet.hide_gridlines(2)
         sheet.set_column(0, 0, 34)
         sheet.set_column(1, 1, 22)
-        sheet.set_column(2, 2, 120)
+        sheet.set_column(2, 2, 130)
         _fit_to_width(sheet)
         sheet.set_row(0, 30)
         sheet.write_string(0, 0, f"{self._company.zh} · {self._company.en}", self._title)
@@ -164,13 +164,15 @@ class _Writer:
     def _write_table(self, sheet: Worksheet, filled: Filled, rows: int) -> None:
         table, columns = filled.table, filled.table.columns
         sheet.set_row(0, 26)
-        sheet.set_row(HEADER_ROW, 32)
+        sheet.set_row(HEADER_ROW, 34)
         sheet.write_string(0, 0, heading(table.title), self._title)
         note = f"  {_cut_note(len(filled.rows), rows)}" if len(filled.rows) < rows else ""
         sheet.write_string(1, 0, heading(table.about) + note, self._about)
         for index, column in enumerate(columns):
             sheet.set_column(index, index, column.width)
-            sheet.write_string(HEADER_ROW, index, heading(column.heading, "\n"), self._header)
+            numeric = column.kind in ("integer", "number", "money", "percent")
+            style = self._header_of_numbers if numeric else self._header
+            sheet.write_string(HEADER_ROW, index, heading(column.heading, "\n"), style)
         for row, values in enumerate(filled.rows, start=HEADER_ROW + 1):
             self._write_row(sheet, row, columns, values)
         # Title and headings stay in sight, and so do number and name of a customer.
@@ -211,7 +213,7 @@ class _Writer:
                 "name": "客户占比 Share of customers",
                 "categories": [name, first, 0, last, 0],
                 "values": [name, first, 1, last, 1],
-                "points": [{"fill": {"color": _SLICES[row % len(_SLICES)]}} for row in range(len(filled.rows))],
+                "points": [{"fill": {"color": colour}} for colour in self._slices(filled)],
                 "data_labels": {"percentage": True, "font": {"size": 9}},
             }
         )
@@ -236,6 +238,11 @@ class _Writer:
         bars.set_size({"width": 560, "height": 300})
         sheet.insert_chart(last + 3, 0, pie)
         sheet.insert_chart(last + 3, 4, bars)
+
+    def _slices(self, filled: Filled) -> list[str]:
+        """The page's colours: from the best tier on, pending grey."""
+        colours = iter(COLOURS)
+        return [PENDING_COLOUR if row[0] == PENDING else next(colours, COLOURS[-1]) for row in filled.rows]
 
     def _add_priorities(self, sheet: Worksheet, filled: Filled) -> None:
         """Opportunities by score, as bars inside the cells."""
