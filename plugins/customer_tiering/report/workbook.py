@@ -29,7 +29,9 @@ from customer_tiering.report.tables import (
     Filled,
     Table,
     count,
+    exists,
     fill,
+    stream,
 )
 from customer_tiering.report.words import PENDING, Words
 
@@ -64,6 +66,7 @@ def write_workbook(
     book = xlsxwriter.Workbook(
         str(path),
         {
+            "constant_memory": True,  # rows go to disk one by one; hundreds of thousands of them are no matter
             "strings_to_formulas": False,
             "strings_to_urls": False,
             "strings_to_numbers": False,
@@ -100,7 +103,7 @@ class _Writer:
         self._formats = {kind: book.add_format(font | {"num_format": code}) for kind, code in _FORMATS.items()}
         total = font | {"bold": True, "top": 1, "top_color": _ACCENT}
         self._totals = {kind: book.add_format(total | {"num_format": code}) for kind, code in _FORMATS.items()}
-        self._total_text = book.add_format(total)
+        self._total_text = book.add_format(total | {"indent": 1})
 
     def write(self) -> None:
         self._book.set_properties(
@@ -112,27 +115,30 @@ class _Writer:
         cover = self._book.add_worksheet("概览 Overview")
         listed = []
         for table in TABLES:
-            filled, rows = self._rows(table)
-            if filled is None:
+            if table is not QUARANTINE and not exists(self._connection, table):
                 continue
+            if table is QUARANTINE and self._quarantine is None:
+                continue
+            total = self._count(table)
+            shown = min(total, self._max_rows)
             sheet = self._book.add_worksheet(sheet_name(table))
-            self._write_table(sheet, filled, rows)
+            self._write_table(sheet, table, shown, total)
             if table is SUMMARY:
-                self._finish_summary(sheet, filled)
-            if table is OPPORTUNITIES:
-                self._add_priorities(sheet, filled)
-            listed.append((table, len(filled.rows), rows))
+                self._finish_summary(sheet)
+            if table is OPPORTUNITIES and shown:
+                self._add_score_bars(sheet, shown)
+            listed.append((table, shown, total))
         self._write_cover(cover, listed)
 
-    def _rows(self, table: Table) -> tuple[Filled | None, int]:
-        """The table cut to what fits on a sheet, and its number of rows."""
+    def _count(self, table: Table) -> int:
         if table is QUARANTINE:
-            return self._quarantine, len(self._quarantine.rows) if self._quarantine else 0
-        scheme, night = self._manifest.headline_scheme, self._manifest.night
-        filled = fill(self._connection, table, scheme, night, self._max_rows)
-        if filled is None or len(filled.rows) < self._max_rows:
-            return filled, len(filled.rows) if filled else 0
-        return filled, count(self._connection, table, scheme, night)
+            return len(self._quarantine.rows) if self._quarantine else 0
+        return count(self._connection, table, self._manifest.headline_scheme, self._manifest.night)
+
+    def _rows(self, table: Table, limit: int) -> Iterable[tuple[Any, ...]]:
+        if table is QUARANTINE:
+            return self._quarantine.rows[:limit] if self._quarantine else []
+        return stream(self._connection, table, self._manifest.headline_scheme, self._manifest.night, limit)
 
     def _write_cover(self, sheet: Worksheet, listed: list[tuple[Table, int, int]]) -> None:
         sheet.hide_gridlines(2)
@@ -161,24 +167,25 @@ class _Writer:
             note = f" {_cut_note(shown, rows)}" if shown < rows else ""
             sheet.write_string(row, 2, f"{heading(table.about)}{note}", self._about)
 
-    def _write_table(self, sheet: Worksheet, filled: Filled, rows: int) -> None:
-        table, columns = filled.table, filled.table.columns
+    def _write_table(self, sheet: Worksheet, table: Table, shown: int, total: int) -> None:
+        """Row by row from above, as a workbook that does not stay in memory demands."""
+        columns = table.columns
         sheet.set_row(0, 26)
         sheet.set_row(HEADER_ROW, 34)
         sheet.write_string(0, 0, heading(table.title), self._title)
-        note = f"  {_cut_note(len(filled.rows), rows)}" if len(filled.rows) < rows else ""
+        note = f"  {_cut_note(shown, total)}" if shown < total else ""
         sheet.write_string(1, 0, heading(table.about) + note, self._about)
         for index, column in enumerate(columns):
             sheet.set_column(index, index, column.width)
             numeric = column.kind in ("integer", "number", "money", "percent")
             style = self._header_of_numbers if numeric else self._header
             sheet.write_string(HEADER_ROW, index, heading(column.heading, "\n"), style)
-        for row, values in enumerate(filled.rows, start=HEADER_ROW + 1):
+        for row, values in enumerate(self._rows(table, shown), start=HEADER_ROW + 1):
             self._write_row(sheet, row, columns, values)
         # Title and headings stay in sight, and so do number and name of a customer.
         sheet.freeze_panes(HEADER_ROW + 1, 2 if columns[0].name in ("customer_id", "opportunity_id") else 1)
-        if filled.rows:
-            sheet.autofilter(HEADER_ROW, 0, HEADER_ROW + len(filled.rows), len(columns) - 1)
+        if shown:
+            sheet.autofilter(HEADER_ROW, 0, HEADER_ROW + shown, len(columns) - 1)
         sheet.repeat_rows(HEADER_ROW)
         _fit_to_width(sheet)
 
@@ -194,9 +201,10 @@ class _Writer:
             else:
                 sheet.write_number(row, index, shown, self._formats.get(column.kind, self._text))
 
-    def _finish_summary(self, sheet: Worksheet, filled: Filled) -> None:
+    def _finish_summary(self, sheet: Worksheet) -> None:
         """The line of totals, the tiers as a doughnut and their spend as columns."""
-        if not filled.rows:
+        filled = fill(self._connection, SUMMARY, self._manifest.headline_scheme, self._manifest.night)
+        if filled is None or not filled.rows:
             return
         first, last = HEADER_ROW + 1, HEADER_ROW + len(filled.rows)
         total = summary_total(filled)
@@ -244,17 +252,16 @@ class _Writer:
         colours = iter(COLOURS)
         return [PENDING_COLOUR if row[0] == PENDING else next(colours, COLOURS[-1]) for row in filled.rows]
 
-    def _add_priorities(self, sheet: Worksheet, filled: Filled) -> None:
-        """Opportunities by score, as bars inside the cells."""
-        column = [column.name for column in filled.table.columns].index("score")
-        if filled.rows:
-            sheet.conditional_format(
-                HEADER_ROW + 1,
-                column,
-                HEADER_ROW + len(filled.rows),
-                column,
-                {"type": "data_bar", "bar_color": "#93c5fd", "bar_solid": True, "min_type": "num", "min_value": 0},
-            )
+    def _add_score_bars(self, sheet: Worksheet, shown: int) -> None:
+        """Scores of opportunities as bars inside their cells."""
+        column = [column.name for column in OPPORTUNITIES.columns].index("score")
+        sheet.conditional_format(
+            HEADER_ROW + 1,
+            column,
+            HEADER_ROW + shown,
+            column,
+            {"type": "data_bar", "bar_color": "#93c5fd", "bar_solid": True, "min_type": "num", "min_value": 0},
+        )
 
 
 def _fit_to_width(sheet: Worksheet) -> None:
