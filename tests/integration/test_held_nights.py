@@ -104,6 +104,11 @@ def bi(company: Company) -> tuple[str, int, int]:
 
 
 def told(company: Company) -> list[str]:
+    """What account managers were told: everything but the notices to operators."""
+    return [line for line in sent(company) if not line.startswith('{"title": "Night is held')]
+
+
+def sent(company: Company) -> list[str]:
     path = company.workspace.reports / "alerts.jsonl"
     return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
@@ -115,6 +120,7 @@ def test_a_bad_night_is_held_and_says_why(stages: Stages) -> None:
     company = stages.held
     assert bi(company) == bi(stages.first), "yesterday's snapshot stays"
     assert told(company) == []
+    assert len(sent(company)) == 1, "operators know at once"
     held = find(company.workspace)
     assert held.name == f"{BAD}_bad"
     assert held.state() == "open"

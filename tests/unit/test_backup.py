@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from customer_tiering.alerts.ledger import Message, Standing, open_ledger
+from customer_tiering.alerts.ledger import open_ledger
+from customer_tiering.alerts.messages import Line, Standing
 from customer_tiering.errors import BackupError, NightBusy
 from customer_tiering.nightly import backup
 from customer_tiering.nightly.backup import back_up, check_restored, restore
@@ -62,7 +63,8 @@ def profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Profile
 
 def tell(profile: Profile, customer: str) -> None:
     with open_ledger(profile.workspace.ledger) as ledger:
-        ledger.record(Message(Standing(customer, "公司", "s", "key", "Li"), "mail", "standard", "2026-03-01"))
+        standing = Standing(customer, "公司", "key", "Li")
+        ledger.compare(Line("tier_change", "s", "mail", "owner"), [standing], "2026-03-01", lambda _: ("moved", "Li"))
 
 
 def lose_everything(profile: Profile, tmp_path: Path) -> None:

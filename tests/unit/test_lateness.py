@@ -81,6 +81,8 @@ def test_a_late_night_is_told_once_and_says_where_it_stands(company: Profile) ->
     publish(company, date(2026, 3, 30))
     assert report_if_late(company, DUE)
     assert not report_if_late(company, DUE)
+    (notice,) = (company.workspace.reports / "alerts.jsonl").read_text(encoding="utf-8").splitlines()
+    assert json.loads(notice)["title"].startswith("Night is late")
     assert [json.loads(path.read_text(encoding="utf-8")) for path in told(company)] == [
         {
             "night": "2026-03-31",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -195,16 +194,11 @@ def test(
 
 
 def _load(profile: str) -> Profile:
-    """The profile, with Airflow's connections of its company within reach."""
-    from customer_tiering.nightly.airflow_home import airflow_environment
+    from customer_tiering.nightly.airflow_home import reach_connections
     from customer_tiering.profile import load_profile
 
     loaded = load_profile(profile)
-    if any(channel.connection for channel in loaded.channels.values()):
-        for name, value in airflow_environment(loaded).items():
-            os.environ.setdefault(name, value)
-        # Outside a task only a "server" process may look connections up in the metadata database.
-        os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
+    reach_connections(loaded)
     return loaded
 
 

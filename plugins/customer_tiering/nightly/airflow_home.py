@@ -54,6 +54,18 @@ def airflow_environment(profile: Profile, *, sqlite_timeout: int = 30) -> dict[s
     }
 
 
+def reach_connections(profile: Profile) -> None:
+    """Let a command, outside of any task, look up the Airflow connections that channels and Postgres name."""
+    named = [channel.connection for channel in profile.channels.values()]
+    if profile.postgres_target:
+        named.append(profile.postgres_target.connection)
+    if any(named):
+        for name, value in airflow_environment(profile).items():
+            os.environ.setdefault(name, value)
+        # Airflow looks connections up in its metadata database only for tasks and for what takes itself for a server.
+        os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
+
+
 def airflow_command() -> str:
     return str(Path(sys.executable).with_name("airflow"))
 
