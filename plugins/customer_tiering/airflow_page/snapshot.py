@@ -19,7 +19,7 @@ def tier_summary(snapshot: Path, scheme: str) -> list[dict[str, Any]]:
     """Tiers of a scheme, best first, pending last."""
     return _read(
         snapshot,
-        "select * from agg_tier_summary where scheme = $scheme order by tier_rank nulls last, tier",
+        "select * from agg_tier_summary where scheme = $scheme order by (tier = 'pending'), tier_rank, tier",
         {"scheme": scheme},
     )
 
