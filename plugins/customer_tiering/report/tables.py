@@ -98,7 +98,8 @@ SUMMARY = Table(
     ),
     ("agg_tier_summary",),
     f"select {_tier('a.tier')}, customers, customer_share, annual_spend, spend_share, average_margin, "
-    "strategy_zh, strategy_en from agg_tier_summary a where scheme = $scheme order by a.tier_rank nulls last, a.tier",
+    "strategy_zh, strategy_en from agg_tier_summary a where scheme = $scheme "
+    "order by (a.tier = 'pending'), a.tier_rank, a.tier",
     (
         _TIER,
         Column("customers", Words("客户数", "Customers"), "integer"),
@@ -120,7 +121,7 @@ SCHEMES = Table(
     f"coalesce(a.label_en, case a.tier when 'pending' then {literal(PENDING.en)} else a.tier end) as tier_en, "
     "a.customers, a.customer_share, a.annual_spend, a.spend_share, a.average_margin "
     "from agg_tier_summary a join dim_schemes s using (scheme) "
-    "order by (a.scheme <> $scheme), a.scheme, a.tier_rank nulls last, a.tier",
+    "order by (a.scheme <> $scheme), a.scheme, (a.tier = 'pending'), a.tier_rank, a.tier",
     (Column("scheme", Words("方案", "Scheme"), "label", 36), *SUMMARY.columns[:-1]),
 )
 
@@ -352,7 +353,7 @@ SATISFACTION = Table(
     f"{_words('cast(is_below_scheme as varchar)', _BELOW, 'verdict')}, "
     "dissatisfied_customers, dissatisfied_share, complaints, complaints_per_customer, first_response_hours, "
     "resolution_hours, main_driver_zh, main_driver_en from agg_tier_satisfaction a where scheme = $scheme "
-    "order by a.tier_rank nulls last, a.tier",
+    "order by (a.tier = 'pending'), a.tier_rank, a.tier",
     (
         _TIER,
         Column("customers", Words("客户数", "Customers"), "integer"),

@@ -6,6 +6,7 @@ stays a text after an export to CSV as well. Dates are dates, money and shares a
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -249,8 +250,8 @@ class _Writer:
 
     def _slices(self, filled: Filled) -> list[str]:
         """The page's colours: from the best tier on, pending grey."""
-        colours = iter(COLOURS)
-        return [PENDING_COLOUR if row[0] == PENDING else next(colours, COLOURS[-1]) for row in filled.rows]
+        colours = itertools.cycle(COLOURS)
+        return [PENDING_COLOUR if row[0] == PENDING else next(colours) for row in filled.rows]
 
     def _add_score_bars(self, sheet: Worksheet, shown: int) -> None:
         """Scores of opportunities as bars inside their cells."""
