@@ -55,6 +55,7 @@ def profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Profile
     )
     point_current_to(workspace, snapshot)
     (workspace.landing / "rows.parquet").write_bytes(b"rows")
+    (workspace.landing / ".dlt" / "normalized").mkdir(parents=True)
     workspace.warehouse.write_bytes(b"computed")
     yield made
 
@@ -99,6 +100,7 @@ def test_landing_comes_on_request(profile: Profile, tmp_path: Path) -> None:
     lose_everything(profile, tmp_path)
     restore(profile, tmp_path / "b.tar.gz")
     assert (profile.workspace.landing / "rows.parquet").read_bytes() == b"rows"
+    assert (profile.workspace.landing / ".dlt" / "normalized").is_dir(), "dlt misses it otherwise"
 
 
 def test_a_living_company_is_replaced_only_by_force_and_put_aside(profile: Profile, tmp_path: Path) -> None:
@@ -200,6 +202,7 @@ def add(name: str, kind: bytes = tarfile.REGTYPE, link: str = "", announced: boo
         (add("/tmp/outside"), "'/tmp/outside' does not belong"),  # noqa: S108
         (add("ledger/link", tarfile.SYMTYPE, "/etc"), "does not belong"),
         (add("airflow/secrets.json"), "does not belong"),
+        (add("profile/other.yml"), "does not belong"),
         (add("ledger/more", announced=False), "does not belong"),
     ],
 )
