@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -20,17 +21,20 @@ from typing import Any
 import duckdb
 import openpyxl
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from customer_tiering.cli.main import app as cli
 from customer_tiering.errors import TieringError
 from customer_tiering.nightly import steps
-from customer_tiering.nightly.journal import read_journal
+from customer_tiering.nightly.journal import JOURNAL, read_journal
+from customer_tiering.nightly.runner import _conclude
 from customer_tiering.profile import load_profile
 from customer_tiering.publish.snapshot import DATABASE, current_folder, read_manifest
 from customer_tiering.report import files as report_files
 from customer_tiering.report import tables as report_tables
 from customer_tiering.report.files import build_reports, latest_folder
+from customer_tiering.report.summary import write_summary
 from customer_tiering.report.words import Words
 from customer_tiering.report.workbook import HEADER_ROW, sheet_name, summary_total, write_workbook
 from customer_tiering.sample import company_state, generate_company
@@ -148,6 +152,21 @@ def test_a_report_that_fails_leaves_what_is_published_and_is_told(
     monkeypatch.undo()
     steps.report(company.night)
     assert {path: path.read_bytes() for path in before} == before
+
+
+def test_the_summary_of_a_run_whose_report_failed_says_so(company: Company, tmp_path: Path) -> None:
+    """``make run`` shows the summary, because the night is published, names the failure and ends non-zero."""
+    events = [event for event in read_journal(company.folder) if event["step"] != "report"]
+    events.append({"step": "report", "event": "failed", "seconds": 1, "problem": "no room", "next_step": "make room"})
+    (tmp_path / JOURNAL).write_text("".join(f"{json.dumps(event)}\n" for event in events), encoding="utf-8")
+    write_summary(company.night.profile, company.night.workspace, tmp_path)
+    console = Console(record=True, width=200, file=io.StringIO())
+    assert _conclude(1, tmp_path, tmp_path / "airflow.log", console) == 1
+    told = console.export_text()
+    assert "report failed: no room" in told and "Next step: make room" in told
+    assert "The night is published, but report failed" in told
+    assert f"not written; to write it: tiering report --profile {NAME}" in told
+    assert "Nothing half-done is published" not in told
 
 
 def test_nothing_published_and_no_place_to_write_are_told(company: Company, tmp_path: Path) -> None:
