@@ -56,6 +56,7 @@ def profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Profile
     )
     point_current_to(workspace, snapshot)
     (workspace.landing / "rows.parquet").write_bytes(b"rows")
+    (workspace.landing / "state.jsonl").write_bytes(b'{"no": "end of line"}')
     (workspace.landing / ".dlt" / "normalized").mkdir(parents=True)
     workspace.warehouse.write_bytes(b"computed")
     yield made
@@ -102,6 +103,7 @@ def test_landing_comes_on_request(profile: Profile, tmp_path: Path) -> None:
     lose_everything(profile, tmp_path)
     restore(profile, tmp_path / "b.tar.gz")
     assert (profile.workspace.landing / "rows.parquet").read_bytes() == b"rows"
+    assert (profile.workspace.landing / "state.jsonl").read_bytes() == b'{"no": "end of line"}'
     assert (profile.workspace.landing / ".dlt" / "normalized").is_dir(), "dlt misses it otherwise"
 
 

@@ -191,7 +191,7 @@ def _copy_file(source: Path, target: Path) -> None:
         ):
             origin.backup(copy)
             copy.execute("pragma journal_mode = delete")  # one file, nothing beside it
-    elif source.suffix == ".jsonl":
+    elif source.suffix == ".jsonl" and source.parent.name == "decisions":  # a line may be on its way
         content = source.read_bytes()
         target.write_text("".join(f"{line}\n" for line in complete_lines(content)), encoding="utf-8")
     else:
