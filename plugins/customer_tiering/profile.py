@@ -122,7 +122,9 @@ class Profile(BaseModel):
     @field_validator("deadline", mode="before")
     @classmethod
     def _clock_time(cls, value: object) -> object:
-        return f"{value // 60:02}:{value % 60:02}" if isinstance(value, int) else value  # YAML reads 18:00 as 1080
+        if isinstance(value, int) and not isinstance(value, bool):
+            return f"{value // 60:02}:{value % 60:02}"  # YAML reads 18:00 as 1080
+        return value
 
     @field_validator("deadline")
     @classmethod

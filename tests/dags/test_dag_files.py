@@ -43,7 +43,6 @@ for dag_id, dag in bag.dags.items():
             "outlets": sorted(outlet.uri for outlet in task.outlets),
             "teardown": task.is_teardown,
             "fails_run": task.on_failure_fail_dagrun,
-            "rule": str(getattr(task.trigger_rule, "value", task.trigger_rule)),
             "weight": task.priority_weight,
         }
     dags[dag_id] = {
@@ -156,7 +155,7 @@ def test_a_failing_report_stops_neither_alerts_nor_the_summary(parsed: tuple[str
     tasks = found["dags"]["nightly_tiering"]["tasks"]
     assert "report" not in tasks["alert"]["after"]
     assert [task for task, facts in tasks.items() if facts["teardown"]] == ["summarise"]
-    assert tasks["summarise"]["rule"] == "all_done_setup_success" and not tasks["summarise"]["fails_run"]
+    assert tasks["summarise"]["trigger_rule"] == "all_done_setup_success" and not tasks["summarise"]["fails_run"]
     assert tasks["report"]["weight"] < tasks["alert"]["weight"], "alerts go first"
 
 
@@ -190,7 +189,7 @@ def test_only_a_held_night_asks_a_person_and_a_night_stays_small(parsed: tuple[s
     assert tasks["judge"]["type"] == "_BranchPythonDecoratedOperator"
     assert tasks["approve"]["type"] == "HeldNight"
     rules = {task: facts["trigger_rule"] for task, facts in tasks.items() if facts["trigger_rule"] != "all_success"}
-    assert rules == {"publish": "none_failed_min_one_success"}
+    assert rules == {"publish": "none_failed_min_one_success", "summarise": "all_done_setup_success"}
     assert len(tasks) <= 12 + 2 * len(load_profile(name).sources)
 
 

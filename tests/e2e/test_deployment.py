@@ -85,7 +85,7 @@ def test_the_scheduler_runs_last_night_without_being_asked(deployed: Deployment)
     (run,) = deployed.call("GET", f"{DAG}/dagRuns")["dag_runs"]
     tasks = deployed.call("GET", f"{DAG}/dagRuns/{run['dag_run_id']}/taskInstances")["task_instances"]
     assert (run["state"], run["run_type"]) == ("success", "scheduled"), {t["task_id"]: t["state"] for t in tasks}
-    assert {task["try_number"] for task in tasks} == {1}
+    assert {task["try_number"] for task in tasks if task["state"] != "skipped"} == {1}
     published = last_accepted(deployed.workspace)
     assert published is not None
     due = datetime.now(UTC).astimezone(ZoneInfo("Asia/Shanghai")) - timedelta(hours=2)
@@ -101,7 +101,7 @@ def test_a_night_after_its_deadline_was_told_once(deployed: Deployment) -> None:
     assert facts["published"] is None  # it was told while the night ran
     assert facts["deadline"] == "02:01 Asia/Shanghai"
     log = (deployed.folder / "triggerer.log").read_text(encoding="utf-8", errors="replace")
-    assert log.count(f"late_night {facts['night']}") == 1
+    assert log.count("late night: ") == 1
 
 
 def test_every_service_is_healthy_and_small(deployed: Deployment) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -20,17 +21,20 @@ from typing import Any
 import duckdb
 import openpyxl
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from customer_tiering.cli.main import app as cli
 from customer_tiering.errors import TieringError
 from customer_tiering.nightly import steps
-from customer_tiering.nightly.journal import read_journal
+from customer_tiering.nightly.journal import JOURNAL, read_journal
+from customer_tiering.nightly.runner import _conclude
 from customer_tiering.profile import load_profile
 from customer_tiering.publish.snapshot import DATABASE, current_folder, read_manifest
 from customer_tiering.report import files as report_files
 from customer_tiering.report import tables as report_tables
 from customer_tiering.report.files import build_reports, latest_folder
+from customer_tiering.report.summary import write_summary
 from customer_tiering.report.words import Words
 from customer_tiering.report.workbook import HEADER_ROW, sheet_name, summary_total, write_workbook
 from customer_tiering.sample import company_state, generate_company
@@ -150,6 +154,21 @@ def test_a_report_that_fails_leaves_what_is_published_and_is_told(
     assert {path: path.read_bytes() for path in before} == before
 
 
+def test_the_summary_of_a_run_whose_report_failed_says_so(company: Company, tmp_path: Path) -> None:
+    """``make run`` shows the summary, because the night is published, names the failure and ends non-zero."""
+    events = [event for event in read_journal(company.folder) if event["step"] != "report"]
+    events.append({"step": "report", "event": "failed", "seconds": 1, "problem": "no room", "next_step": "make room"})
+    (tmp_path / JOURNAL).write_text("".join(f"{json.dumps(event)}\n" for event in events), encoding="utf-8")
+    write_summary(company.night.profile, company.night.workspace, tmp_path)
+    console = Console(record=True, width=200, file=io.StringIO())
+    assert _conclude(1, tmp_path, tmp_path / "airflow.log", console) == 1
+    told = console.export_text()
+    assert "report failed: no room" in told and "Next step: make room" in told
+    assert "The night is published, but report failed" in told
+    assert f"not written; to write it: tiering report --profile {NAME}" in told
+    assert "Nothing half-done is published" not in told
+
+
 def test_nothing_published_and_no_place_to_write_are_told(company: Company, tmp_path: Path) -> None:
     write_profile(company.root / "profiles", "fresh", sources={"crm": {"path": "{workspace}/source/crm"}})
     with pytest.raises(TieringError, match="fresh has published nothing yet"):
@@ -221,6 +240,11 @@ def sheet_rows(book: Any, table: report_tables.Table, rows: int) -> list[tuple[A
     ]
 
 
+def in_order(rows: list[tuple[Any, ...]]) -> list[str]:
+    """Rows as texts in an order of their own; a whole number is the same with and without a point."""
+    return sorted(repr([float(value) if isinstance(value, int) else value for value in row]) for row in rows)
+
+
 def test_every_cell_of_the_workbook_is_what_the_marts_say(company: Company) -> None:
     book = openpyxl.load_workbook(company.folder / "tiers.xlsx")
     manifest = read_manifest(company.snapshot)
@@ -244,7 +268,7 @@ def test_every_cell_of_the_workbook_is_what_the_marts_say(company: Company) -> N
             columns = repeated.split()
             wanted = connection.execute(f"select {', '.join(columns)} from {mart} where {condition}").fetchall()
             found = [tuple(row[places[column]] for column in columns) for row in shown]
-            assert sorted(map(repr, found)) == sorted(repr(tuple(map(expected, row))) for row in wanted), name
+            assert in_order(found) == in_order([tuple(map(expected, row)) for row in wanted]), name
             assert found, name
             cells_of_marts += sum(map(len, found))
     assert compared > 5_000 and cells_of_marts > 2_000

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from customer_tiering.publish.snapshot import last_accepted
@@ -84,3 +85,23 @@ def test_a_failing_step_is_named_with_its_next_step_and_nothing_is_published(sur
     assert "Next step" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
     assert last_accepted(Workspace(surroundings / "var" / "missing")) is None
+
+
+def test_nothing_private_left_the_warehouse_and_the_scan_can_fail(surroundings: Path) -> None:
+    """Snapshots, reports, Data Docs, workbook, logs and XCom of the nights above; then with planted numbers."""
+    clean = tiering(surroundings, "privacy-scan", "--profile", "small")
+    assert clean.returncode == 0, clean.stdout
+    workspace = Workspace(surroundings / "var" / "small")
+    with duckdb.connect(str(workspace.warehouse), read_only=True) as connection:
+        row = connection.execute("select max(phone) from raw.crm__contacts where phone is not null").fetchone()
+    assert row is not None
+    log = workspace.airflow_home / "logs" / "planted.log"
+    log.write_text(f"called {row[0]}", encoding="utf-8")
+    shape = surroundings / "export.csv"
+    shape.write_text("customer,mobile\nC1,138 0013 8000\n", encoding="utf-8")
+    found = tiering(surroundings, "privacy-scan", "--profile", "small", str(shape))
+    log.unlink()
+    assert found.returncode == 1
+    assert "planted.log" in found.stdout and "telephone of a source" in found.stdout
+    assert "export.csv" in found.stdout and "mobile number" in found.stdout
+    assert str(row[0]) not in found.stdout and "138 0013 8000" not in found.stdout

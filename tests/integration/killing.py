@@ -94,7 +94,9 @@ class Company:
         """A company with the sample profile and no data yet."""
         company = cls(folder, name)
         company.profiles.mkdir(parents=True, exist_ok=True)
-        shutil.copy(project_root() / "profiles" / "sample.yml", company.profiles / f"{name}.yml")
+        profile = (project_root() / "profiles" / "sample.yml").read_text(encoding="utf-8")
+        # Notices to operators would be counted with what is told about customers.
+        (company.profiles / f"{name}.yml").write_text(f"{profile}alerts: {{operators: []}}\n", encoding="utf-8")
         return company
 
     def copy(self, folder: Path) -> Company:

@@ -421,6 +421,21 @@ def test_killed_amid_the_load_leaves_the_night_before_and_the_next_run_finishes(
     assert schemas(bi) == [SCHEMA]
 
 
+def test_a_load_that_waited_for_another_loads_what_is_current_then(
+    company: Profile, bi: Postgres, publish: Callable[..., Path]
+) -> None:
+    publish(0)
+    waiting = threading.Thread(target=publish_to_postgres, args=(company,))
+    with closing(bi.connect()) as other, other.cursor() as cursor:
+        cursor.execute("select pg_advisory_lock(32274, hashtext(%s))", (SCHEMA,))
+        waiting.start()
+        while not bi.query("select 1 from pg_locks where locktype = 'advisory' and not granted"):
+            assert waiting.is_alive()
+        publish(1)
+    waiting.join(60)
+    assert bi.query(NIGHT_OF_ONE) == [(2000, 1, 1)]
+
+
 def test_without_target_or_snapshot_the_next_step_is_told(company: Profile) -> None:
     with pytest.raises(PublishError, match="small has published nothing yet"):
         publish_to_postgres(company)

@@ -16,8 +16,8 @@ from customer_tiering.alerts.channels import addresses_persons, open_channel
 from customer_tiering.alerts.compose import Style, compose
 from customer_tiering.alerts.ledger import open_ledger
 from customer_tiering.alerts.messages import Change, Letter, Line, Message, Standing
-from customer_tiering.alerts.notices import scrub
-from customer_tiering.alerts.routing import Addresses, Routing, check_schemes, mask_address
+from customer_tiering.alerts.privacy import mask_address, scrub
+from customer_tiering.alerts.routing import Addresses, Routing, check_schemes
 from customer_tiering.alerts.signed import SignedWebhook, sign
 from customer_tiering.errors import ProfileError
 from customer_tiering.workspace import project_root

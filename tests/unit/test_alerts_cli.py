@@ -115,7 +115,7 @@ def test_show_and_told(shop: Shop) -> None:
 def test_retry_rests_unless_it_is_told_now(shop: Shop) -> None:
     result = call("retry")
     assert result.exit_code == 0
-    assert "2 messages rest until" in result.stdout and "retry --now" in result.stdout
+    assert "2 message(s) rest until" in result.stdout and "retry --now" in result.stdout
     assert shop.receiver.requests == []
     shop.receiver.script = [500]
     assert "hook: 2 failed (the server answered 500)" in refusal("retry", "--now")

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from customer_tiering.alerts.ledger import Message, Standing, open_ledger
+from customer_tiering.alerts.ledger import open_ledger
+from customer_tiering.alerts.messages import Line, Standing
 from customer_tiering.errors import BackupError, NightBusy
 from customer_tiering.nightly import backup
 from customer_tiering.nightly.backup import back_up, check_restored, restore
@@ -55,13 +56,16 @@ def profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Profile
     )
     point_current_to(workspace, snapshot)
     (workspace.landing / "rows.parquet").write_bytes(b"rows")
+    (workspace.landing / "state.jsonl").write_bytes(b'{"no": "end of line"}')
+    (workspace.landing / ".dlt" / "normalized").mkdir(parents=True)
     workspace.warehouse.write_bytes(b"computed")
     yield made
 
 
 def tell(profile: Profile, customer: str) -> None:
     with open_ledger(profile.workspace.ledger) as ledger:
-        ledger.record(Message(Standing(customer, "公司", "s", "key", "Li"), "mail", "standard", "2026-03-01"))
+        standing = Standing(customer, "公司", "key", "Li")
+        ledger.compare(Line("tier_change", "s", "mail", "owner"), [standing], "2026-03-01", lambda _: ("moved", "Li"))
 
 
 def lose_everything(profile: Profile, tmp_path: Path) -> None:
@@ -99,6 +103,8 @@ def test_landing_comes_on_request(profile: Profile, tmp_path: Path) -> None:
     lose_everything(profile, tmp_path)
     restore(profile, tmp_path / "b.tar.gz")
     assert (profile.workspace.landing / "rows.parquet").read_bytes() == b"rows"
+    assert (profile.workspace.landing / "state.jsonl").read_bytes() == b'{"no": "end of line"}'
+    assert (profile.workspace.landing / ".dlt" / "normalized").is_dir(), "dlt misses it otherwise"
 
 
 def test_a_living_company_is_replaced_only_by_force_and_put_aside(profile: Profile, tmp_path: Path) -> None:
@@ -200,6 +206,7 @@ def add(name: str, kind: bytes = tarfile.REGTYPE, link: str = "", announced: boo
         (add("/tmp/outside"), "'/tmp/outside' does not belong"),  # noqa: S108
         (add("ledger/link", tarfile.SYMTYPE, "/etc"), "does not belong"),
         (add("airflow/secrets.json"), "does not belong"),
+        (add("profile/other.yml"), "does not belong"),
         (add("ledger/more", announced=False), "does not belong"),
     ],
 )

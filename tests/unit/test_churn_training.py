@@ -247,10 +247,11 @@ def test_a_damaged_champion_is_named(profile: Profile) -> None:
 def test_landing_replaces_the_model_in_front_of_the_models(profile: Profile, training: Training) -> None:
     with duckdb.connect() as connection:
         connection.execute(warehouse_schema())
-        assert land_churn_model(connection, profile.workspace, date(2026, 3, 30)) is None
+        land_churn_model(connection, profile.workspace)
+        assert connection.execute("select count(*) from meta.churn_model").fetchone() == (0,)
         for model in (training.model, replace(training.model, slope=0.5)):
             promote(profile.workspace, "any", model)
-            assert land_churn_model(connection, profile.workspace, date(2026, 3, 30)) == model.version
+            land_churn_model(connection, profile.workspace)
             rows = connection.execute("select slope, count(*) from meta.churn_model join meta.churn_model_features "
                                       "using (model_version) group by 1").fetchall()  # fmt: skip
             assert rows == [(model.slope, 3)]

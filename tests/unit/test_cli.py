@@ -160,3 +160,15 @@ def test_the_project_is_found_from_any_folder(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "the rules of sample are sound" in words(done.stdout)
+
+
+def test_a_copy_to_postgres_needs_a_target_and_a_publication(profiles: Path) -> None:
+    assert "profile small names no postgres_target" in refusal("publish-postgres", "--profile", "small")
+    with (profiles / "small.yml").open("a", encoding="utf-8") as stream:
+        stream.write("postgres_target: {url_from: NOWHERE}\n")
+    assert "small has published nothing yet" in refusal("publish-postgres", "--profile", "small")
+
+
+def test_contract_options_that_would_do_nothing_are_refused(profiles: Path) -> None:
+    assert "nothing is written without --write" in refusal("contract", "--note", "x", "--profile", "small")
+    assert "nothing is written without --write" in refusal("contract", "--breaking", "--profile", "small")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import yaml
 
 from customer_tiering.errors import ProfileError
 from customer_tiering.nightly.journal import journaled
-from customer_tiering.nightly.lateness import _next_time, deadline_alert, report_if_late, tell_late_night
+from customer_tiering.nightly.lateness import _next_time, _state, deadline_alert, report_if_late, tell_late_night
 from customer_tiering.nightly.steps import Night
 from customer_tiering.profile import Profile, load_profile
 from customer_tiering.workspace import project_root
@@ -80,6 +81,8 @@ def test_a_late_night_is_told_once_and_says_where_it_stands(company: Profile) ->
     publish(company, date(2026, 3, 30))
     assert report_if_late(company, DUE)
     assert not report_if_late(company, DUE)
+    (notice,) = (company.workspace.reports / "alerts.jsonl").read_text(encoding="utf-8").splitlines()
+    assert json.loads(notice)["title"].startswith("Night is late")
     assert [json.loads(path.read_text(encoding="utf-8")) for path in told(company)] == [
         {
             "night": "2026-03-31",
@@ -88,6 +91,16 @@ def test_a_late_night_is_told_once_and_says_where_it_stands(company: Profile) ->
             "state": "extract crm failed: ValueError: gone",
         }
     ]
+
+
+def test_a_step_that_is_tried_again_runs(company: Profile) -> None:
+    night = Night("late", "2026-03-31", "20260331T180000")
+    assert _state(night) == "has not begun"
+    with suppress(ValueError), journaled(night.folder, "begin"):
+        raise ValueError("gone")
+    with journaled(night.folder, "begin"):
+        assert _state(night) == "begin running"
+    assert _state(night) == "waits after begin"
 
 
 def test_a_night_that_somebody_published_meanwhile_is_not_late(company: Profile) -> None:

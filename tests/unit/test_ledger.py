@@ -139,6 +139,19 @@ def test_a_change_back_after_a_crash_is_told_for_the_first_message_may_have_arri
     assert [found.state for found in ledger.messages()] == ["superseded", "sent"]
 
 
+def test_a_message_that_may_never_have_arrived_goes_again_when_it_is_true_again(ledger: Ledger) -> None:
+    """A to B without an answer, back to A and refused, then B once more: only the first message can have said so."""
+    told(ledger, {"C1": ("A", "ann")})
+    (first,) = compare(ledger, {"C1": ("B", "ann")})
+    ledger.fail([first], "no answer", GIVE_UP_DAYS, unanswered=True)
+    (back,) = compare(ledger, {"C1": ("A", "ann")})
+    ledger.fail([back], "refused", GIVE_UP_DAYS)
+    (again,) = compare(ledger, {"C1": ("B", "ann")})
+    assert again.message_id == first.message_id
+    send(ledger, [again])
+    assert told(ledger, {"C1": ("B", "ann")}) == []
+
+
 def test_a_failed_message_is_due_the_next_night_with_its_id(ledger: Ledger) -> None:
     """Also when a replay has moved the change by a day: the id does not name the night."""
     told(ledger, {"C1": ("A", "ann")})

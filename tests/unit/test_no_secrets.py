@@ -21,6 +21,7 @@ PLANTED = {
     "run.sh": f"export API_TOKEN={WORD}",
     "client.py": f'API_KEY = "{WORD}"',
     "profile.yml": f'erp: {{url: "postgresql://reader:{WORD}@db/erp"}}',
+    "default.yml": "erp: {url: 'postgresql://reader:password@db/erp'}",
     "notes.md": f"the UI's password = {WORD}",
     "id_rsa": "-----BEGIN OPENSSH PRIVATE" + " KEY-----",
     "channel.py": f"CHANNEL = 'ghp_{secrets.token_hex(18)}'",

@@ -290,7 +290,18 @@ def test_a_hold_is_superseded_by_the_next_night(company: Company) -> None:
     assert holds.supersede(company.workspace, "the next night") == []
     with pytest.raises(DecisionError, match="is superseded already"):
         holds.answer(company.workspace, name, "approve", "Wu", "yes")
-    assert company.hold().name == f"{SECOND}_r-2", "the same run, judged anew"
+    again = company.hold().name
+    assert again == f"{SECOND}_r-2", "the same run, judged anew"
+    holds.answer(company.workspace, again, "approve", "Wu", "yes")
+    first = holds.publish_held(company.workspace, again, 5)
+    assert holds.find(company.workspace, again).facts["run_id"] == "r", "though its folder has another name"
+    company.build(SECOND, **USUAL | {"customers": 50})
+    third = company.hold().name
+    holds.answer(company.workspace, third, "approve", "Wu", "yes")
+    second = holds.publish_held(company.workspace, third, 5)
+    assert (first.name, second.name) == (f"{SECOND}_r", f"{SECOND}_r-2")
+    assert current_folder(company.workspace) == second.resolve()
+    assert snapshot.read_manifest(second).rows["dim_customers"] == 50
 
 
 def test_a_hold_whose_yesterday_was_taken_back_cannot_be_published(company: Company) -> None:
@@ -306,11 +317,8 @@ def test_a_hold_whose_yesterday_was_taken_back_cannot_be_published(company: Comp
 def test_old_holds_go_and_waiting_ones_stay(company: Company) -> None:
     company.build(SECOND, **USUAL | {"customers": 60})
     names = [company.hold(run_id=f"r{number}").name for number in range(5)]
-    assert sorted(path.name for path in company.workspace.held.iterdir()) == names
-    holds.supersede(company.workspace, "enough")
-    newest = company.hold(run_id="r9").name
-    assert len(list(company.workspace.held.iterdir())) == 3
-    assert holds.find(company.workspace).name == newest
+    assert sorted(path.name for path in company.workspace.held.iterdir()) == names[2:]
+    assert [held.name for held in holds.waiting(company.workspace)] == names[4:], "one question at a time"
 
 
 def test_a_broken_line_is_named(company: Company) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
 
+from customer_tiering.errors import NightBusy
 from customer_tiering.nightly import watcher
+from customer_tiering.nightly.airflow_home import hold_airflow
+from customer_tiering.profile import load_profile
 
 # A leader and a child that is a process group of its own, as Airflow's tasks are. Both say when they are ready.
 LEADER = """
@@ -71,6 +76,20 @@ def test_a_second_signal_waits_for_nobody() -> None:
     watcher.end_sessions([leader], lambda: True)
     assert psutil.wait_procs([leader, child], timeout=5)[1] == []
     assert time.monotonic() - began < 5
+
+
+def test_who_comes_while_the_parts_of_a_killed_airflow_end_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIERING_VAR", str(tmp_path))
+    company = load_profile("sample")
+    for number, said in ((os.getpid(), "is running: http://127.0.0.1:1, process"), (2**22 + 1, "was killed")):
+        with (
+            hold_airflow(company, f"http://127.0.0.1:1, process {number}"),
+            pytest.raises(NightBusy, match=said),
+            hold_airflow(company),
+        ):
+            pytest.fail("two hold the company")
 
 
 def test_the_watcher_waits_for_its_pipe_to_close() -> None:

@@ -19,7 +19,7 @@ def tier_summary(snapshot: Path, scheme: str) -> list[dict[str, Any]]:
     """Tiers of a scheme, best first, pending last."""
     return _read(
         snapshot,
-        "select * from agg_tier_summary where scheme = $scheme order by tier_rank nulls last, tier",
+        "select * from agg_tier_summary where scheme = $scheme order by (tier = 'pending'), tier_rank, tier",
         {"scheme": scheme},
     )
 
@@ -60,7 +60,8 @@ def tier_labels(snapshot: Path, scheme: str) -> dict[str, Words]:
 def past_nights(workspace: Workspace, snapshot: Path) -> list[dict[str, Any]]:
     """Published nights, newest first: how each came about, the moves of the headline scheme, and the kept snapshot.
 
-    ``status`` is current, kept or gone (the snapshot was pruned; its moves stay in the history).
+    ``status`` is current, kept, gone (the snapshot was pruned; its moves stay in the history) or none (the night was
+    computed with a later one and had no snapshot of its own).
     """
     scheme = read_manifest(snapshot).headline_scheme
     rows = _read(
@@ -87,7 +88,9 @@ def past_nights(workspace: Workspace, snapshot: Path) -> list[dict[str, Any]]:
             if row["as_of_date"] == current.night
             else "kept"
             if row["as_of_date"] in kept
-            else "gone",
+            else "gone"
+            if row["kind"] == "run"
+            else "none",
         }
         for row in rows
     ]

@@ -24,6 +24,13 @@ class Words(Protocol):
     def label(self, scheme: str, state: str) -> str: ...
 
 
+class CodesOnly:
+    """Where nothing is published that has names; notices need none."""
+
+    def label(self, _scheme: str, state: str) -> str:
+        return state
+
+
 @dataclass(frozen=True)
 class Style:
     """How a company writes."""

@@ -7,7 +7,8 @@ what was told; comparing states rather than replaying events makes reruns and re
                └──────▶ failed ──▶ given_up      failed keeps the message due; given up waits for a person
 
 A process that dies between sending and recording leaves ``sending``. The next one finds it and sends the same letter
-with the same id, unless the change is no longer published: then what the recipient may have read is set right.
+with the same id, unless the change is no longer published: then what the recipient may have read is set right. Until a
+later message is taken, it stays uncertain what the recipient knows, and the ledger says so (``told.is_certain``).
 """
 
 from __future__ import annotations
@@ -44,6 +45,15 @@ class Compared:
     due: int = 0
     superseded: int = 0
     unrouted: int = 0
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What a line last said about a customer, by which message; not certain when nobody knows whether it arrived."""
+
+    state: str
+    message_id: str
+    is_certain: bool
 
 
 def utc_now() -> datetime:
@@ -95,29 +105,33 @@ class Ledger:
         standings = list(standings)
         compared = Compared()
         with self._transaction():
-            told = self._told(line)
+            known = self._known(line)
             waiting = {message.customer_id: message for message in self._waiting(line)}
             seeded = self._is_seeded(line)
             if standings and not seeded:
                 self._connection.execute("insert into seeded values (?, ?, ?, ?, ?)", (*_key(line), as_of_date))
             for standing in standings:
-                known = told.get(standing.customer_id)
+                last = known.get(standing.customer_id)
                 open_one = waiting.pop(standing.customer_id, None)
-                if not seeded or known is None:
+                if not seeded or last is None:
                     self._remember(line, standing.customer_id, standing.state, standing.owner, None, as_of_date)
                     continue
                 if open_one is not None:
-                    if open_one.to_state == standing.state and open_one.from_state == known:
+                    if open_one.to_state == standing.state and open_one.from_state == last.state:
                         self._refresh(open_one, standing)
                         continue
-                    known = self._supersede(open_one, known)
+                    last = self._supersede(open_one) or last
                     compared.superseded += 1
-                if known != standing.state:
-                    self._add(Change(line, standing, known), as_of_date, direct, compared)
+                if last.state != standing.state:
+                    self._add(Change(line, standing, last.state), as_of_date, direct, compared)
+                elif not last.is_certain:  # it may never have arrived, and is true again
+                    self._connection.execute(
+                        "update messages set state = 'due' where message_id = ?", (last.message_id,)
+                    )
+                    compared.due += 1
             for left in waiting.values():  # customers that are no longer published
-                if not left.maybe_told:  # else it goes again: whether the recipient knows must not stay open
-                    self._supersede(left, left.from_state)
-                    compared.superseded += 1
+                self._supersede(left)
+                compared.superseded += 1
         return compared
 
     def drop_other_lines(self, lines: Collection[Line], channels: Collection[str]) -> int:
@@ -133,7 +147,7 @@ class Ledger:
                 )
             ]
             for message in gone:
-                self._supersede(message, message.from_state)
+                self._supersede(message)
         return len(gone)
 
     def add_notice(
@@ -301,13 +315,13 @@ class Ledger:
             (standing.customer_name, standing.owner, recipient, message.message_id),
         )
 
-    def _supersede(self, message: Message, known: str) -> str:
-        """Cancel a message; returns what the recipient knows then: a message that may have arrived counts as told."""
+    def _supersede(self, message: Message) -> _Known | None:
+        """Cancel a message. One that may have arrived counts as told, if not for certain: returns that, else None."""
         self._connection.execute(
             "update messages set state = 'superseded', next_attempt_at = '' where message_id = ?", (message.message_id,)
         )
         if not message.maybe_told or message.line.subject == NOTICE:
-            return known
+            return None
         self._remember(
             message.line,
             message.customer_id,
@@ -315,8 +329,9 @@ class Ledger:
             message.recipient,
             message.message_id,
             message.as_of_date,
+            is_certain=False,
         )
-        return message.to_state
+        return _Known(message.to_state, message.message_id, False)
 
     def _waiting(self, line: Line) -> list[Message]:
         rows = self._connection.execute(
@@ -333,19 +348,23 @@ class Ledger:
             ).fetchone()
         )
 
-    def _told(self, line: Line) -> dict[str, str]:
+    def _known(self, line: Line) -> dict[str, _Known]:
         rows = self._connection.execute(
-            "select customer_id, state from told where subject = ? and scheme = ? and channel = ? and audience = ?",
+            "select customer_id, state, message_id, is_certain from told "
+            "where subject = ? and scheme = ? and channel = ? and audience = ?",
             _key(line),
         )
-        return {row["customer_id"]: row["state"] for row in rows}
+        return {
+            row["customer_id"]: _Known(row["state"], row["message_id"] or "", bool(row["is_certain"])) for row in rows
+        }
 
     def _remember(
-        self, line: Line, customer_id: str, state: str, recipient: str, message_id: str | None, as_of_date: str
-    ) -> None:
+        self, line: Line, customer_id: str, state: str, recipient: str, message_id: str | None, as_of_date: str,
+        *, is_certain: bool = True,
+    ) -> None:  # fmt: skip
         self._connection.execute(
-            "insert or replace into told values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*_key(line), customer_id, state, recipient, message_id, as_of_date),
+            "insert or replace into told values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*_key(line), customer_id, state, recipient, message_id, as_of_date, is_certain),
         )
 
     def _prepare(self, path: Path) -> None:
@@ -370,7 +389,7 @@ class Ledger:
         """The first ledger knew tiers only, one row per recipient; what was told last, to whomever, is what counts."""
         self._connection.execute(
             "insert or replace into told select 'tier_change', scheme, channel, ?, customer_id, tier, recipient, "
-            "message_id, as_of_date from old_told order by as_of_date, rowid",
+            "message_id, as_of_date, 1 from old_told order by as_of_date, rowid",
             (OWNER,),
         )
         self._connection.execute(

@@ -110,9 +110,3 @@ def _read(path: Path) -> dict[str, str]:
         raise ProfileError(
             f"{path}: the addresses cannot be read ({type(error).__name__})", "see alerts.addresses_file in the profile"
         ) from error
-
-
-def mask_address(address: str) -> str:
-    """``a***@example.com``; of other addresses the first character only."""
-    name, at, host = address.partition("@")
-    return f"{name[:1]}***{at}{host}"

@@ -2,6 +2,7 @@
 create table told (
     subject text, scheme text, channel text, audience text, customer_id text,
     state text not null, recipient text not null, message_id text, as_of_date text not null,
+    is_certain integer not null, -- 0: by a message that was cancelled and may have arrived
     primary key (subject, scheme, channel, audience, customer_id)
 );
 -- Lines that had their silent first night.

@@ -13,8 +13,9 @@ from customer_tiering.alerts.compose import Style, Words, compose, parcels, test
 from customer_tiering.alerts.deliver import Outbox, Patience, deliver
 from customer_tiering.alerts.ledger import Ledger
 from customer_tiering.alerts.messages import Change, Letter, Message
+from customer_tiering.alerts.privacy import mask_address, scrub
 from customer_tiering.alerts.published import HIGH, Published, open_published
-from customer_tiering.alerts.routing import CHURN_RISK, Addresses, Routing, mask_address
+from customer_tiering.alerts.routing import CHURN_RISK, Addresses, Routing
 from customer_tiering.errors import ProfileError, TieringError
 from customer_tiering.profile import Profile
 from customer_tiering.publish.snapshot import Manifest
@@ -122,10 +123,10 @@ class Sender:
 
         single = is_for_programs(url) if configured.digest is None else not configured.digest
         recipient_of = {message.message_id: self._reader(url, message.recipient) for message in messages}
-        letters = []
+        letters, room = [], self._room(name, url) if messages else _ROOM
         for together in parcels(messages, recipient_of, single=single):
             recipient = recipient_of[together[0].message_id]
-            letters.append(compose(together, recipient, name, self._room(name, url), self._style, single=single))
+            letters.append(compose(together, recipient, name, room, self._style, single=single))
         return Outbox(letters, open_for, patience)
 
     def _reader(self, url: str, recipient: str) -> str:
@@ -154,7 +155,7 @@ def send_test(profile: Profile, name: str, to: str = "") -> tuple[Outcome, str]:
     Raises ``TieringError`` when the channel cannot be opened or the recipient has no address.
     """
     configured, url = profile.channels[name], profile.resolve_channel(name)
-    recipient = to or profile.alerts.fallback or OPERATORS
+    recipient = to or OPERATORS
     address = Addresses.of(profile).address(recipient) if addresses_persons(url) else ""
     channel = open_channel(name, url, configured.timeout, address)
     label = profile.label_zh if profile.language == "zh" else profile.label_en
@@ -194,17 +195,16 @@ def add_notices(
     profile: Profile, ledger: Ledger, kind: str, key: str, facts: Mapping[str, Any], without: set[str] | None = None
 ) -> set[str]:
     """Put a notice into the ledger for every operators' channel, once per kind and key; returns the ids."""
+    told = {name: scrub(value) for name, value in facts.items()}
     return {
-        ledger.add_notice(
-            kind, key, channel, profile.alerts.fallback or OPERATORS, str(facts.get("as_of_date", "")), facts
-        )
+        ledger.add_notice(kind, key, channel, OPERATORS, str(facts.get("as_of_date", "")), told)
         for channel in operator_channels(profile)
         if channel not in (without or set())
     }
 
 
 OPERATORS = "operators"
-"""Recipient of notices where persons are addressed, unless the profile names ``alerts.fallback``."""
+"""Recipient of notices; where persons are addressed it needs an address, or ``alerts.fallback`` stands in."""
 
 
 def _quality_facts(profile: Profile, published: Published, night: str, warnings: list[str]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -90,7 +89,7 @@ def show(
         if value not in ("", {}, False):
             _say(f"{name.replace('_', ' ')}: {value}")
     if text is not None:
-        _say(f"\nletter {message.letter_id} ({len(together)} messages)\n{text[0]}\n\n{text[1]}")
+        _say(f"\nletter {message.letter_id} ({len(together)} message(s))\n{text[0]}\n\n{text[1]}")
     if len(together) > 1:
         table = Table("id", "state", "message")
         for other in together:
@@ -132,14 +131,18 @@ def retry(
     loaded = _load(profile)
     with _sending(loaded) as ledger:
         folder = current_folder(loaded.workspace)
-        if folder is None:
-            raise TieringError(f"{profile} has published nothing yet", f"run a night first: make run PROFILE={profile}")
-        result = tell_changes(loaded, ledger, folder, read_manifest(folder), ripe_only=not now)
+        if folder is None:  # then only notices can wait
+            with _sender(loaded, ledger) as sender:
+                result = sender.send(ripe_only=not now)
+        else:
+            result = tell_changes(loaded, ledger, folder, read_manifest(folder), ripe_only=not now)
         resting = [message for message in ledger.messages(states=["due", "failed"]) if message.next_attempt_at]
     _conclude(result)
     if resting and not any(result.failed.values()):
         first = min(message.next_attempt_at for message in resting)
-        _say(f"{len(resting)} messages rest until {first} (UTC) or later; to send them now: tiering alerts retry --now")
+        _say(
+            f"{len(resting)} message(s) rest until {first} (UTC) or later; to send them now: tiering alerts retry --now"
+        )
 
 
 @command("resend")
@@ -191,16 +194,11 @@ def test(
 
 
 def _load(profile: str) -> Profile:
-    """The profile, with Airflow's connections of its company within reach."""
-    from customer_tiering.nightly.airflow_home import airflow_environment
+    from customer_tiering.nightly.airflow_home import reach_connections
     from customer_tiering.profile import load_profile
 
     loaded = load_profile(profile)
-    if any(channel.connection for channel in loaded.channels.values()):
-        for name, value in airflow_environment(loaded).items():
-            os.environ.setdefault(name, value)
-        # Outside a task only a "server" process may look connections up in the metadata database.
-        os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
+    reach_connections(loaded)
     return loaded
 
 
@@ -228,13 +226,15 @@ def _sending(profile: Profile) -> Iterator[Ledger]:
 
 @contextmanager
 def _sender(profile: Profile, ledger: Ledger) -> Iterator[Any]:
+    from customer_tiering.alerts.compose import CodesOnly
     from customer_tiering.alerts.published import open_published
     from customer_tiering.alerts.tell import Sender
     from customer_tiering.publish.snapshot import current_folder
 
     folder = current_folder(profile.workspace)
     if folder is None:
-        raise TieringError(f"{profile.name} has published nothing yet", "run a night first")
+        yield Sender(profile, ledger, CodesOnly())
+        return
     with open_published(folder, profile.language) as published:
         yield Sender(profile, ledger, published)
 

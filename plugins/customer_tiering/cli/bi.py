@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 from typing import Annotated
@@ -23,14 +22,12 @@ def publish_postgres(
     again: Annotated[bool, typer.Option("--again", help="Load even if Postgres shows this snapshot already.")] = False,
 ) -> None:
     """Load the published marts into the profile's Postgres, if it does not show them yet."""
-    from customer_tiering.nightly.airflow_home import airflow_environment
+    from customer_tiering.nightly.airflow_home import reach_connections
     from customer_tiering.profile import load_profile
     from customer_tiering.publish.postgres import publish_to_postgres
 
     company = load_profile(profile)
-    if company.postgres_target and company.postgres_target.connection:
-        # Outside of a task Airflow looks its connections up only where it takes itself for a server.
-        os.environ.update(airflow_environment(company) | {"_AIRFLOW_PROCESS_CONTEXT": "server"})
+    reach_connections(company)
     result = publish_to_postgres(company, again=again)
     done = (
         f"{len(result.rows)} marts, {sum(result.rows.values()):,} rows loaded" if result.rows else "was there already"

@@ -1,4 +1,4 @@
-"""``tiering status``, ``rollback``, ``backup`` and ``restore``: keeping a company's nights safe."""
+"""``tiering status``, ``rollback``, ``backup``, ``restore``, ``privacy-scan``: keeping a company's nights safe."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from customer_tiering.cli.common import DEFAULT_PROFILE, ProfileOption, console, guarded
+from customer_tiering.errors import TieringError
 from customer_tiering.profile import load_profile
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the commands to ``tiering``."""
-    for function in (status, rollback, backup, restore):
+    for function in (status, rollback, backup, restore, privacy_scan):
         app.command()(guarded(function))
 
 
@@ -80,14 +81,42 @@ def rollback(
     reason: Annotated[str, typer.Option("--reason", help="Why; kept with the decision.")] = "",
 ) -> None:
     """Take a publication back: an older kept snapshot is current again; the next night goes on from it."""
+    from customer_tiering.cli.bi import copy_to_postgres
     from customer_tiering.nightly.rollback import rollback as roll_back
 
-    done = roll_back(load_profile(profile), to, owner, reason)
+    company = load_profile(profile)
+    done = roll_back(company, to, owner, reason)
     _say(f"current is {done.target.name} again")
     for name in done.withdrawn:
         _say(f"  set aside: held/{name}")
     _say("the next night goes on from it and computes the nights between again; it tells whatever differs from what")
     _say("people were told, corrections included. To mend a night now: correct the source and run that night again.")
+    copy_to_postgres(company)
+
+
+def privacy_scan(
+    extra: Annotated[list[Path] | None, typer.Argument(help="More files or folders to look through.")] = None,
+    profile: ProfileOption = DEFAULT_PROFILE,
+) -> None:
+    """Look for telephone numbers, e-mail addresses and identity numbers in all that was published, logged, passed on.
+
+    Exit code 1 when there are any.
+    """
+    from customer_tiering.quality.privacy import scan
+
+    for path in extra or []:
+        if not path.exists():
+            raise TieringError(f"there is nothing at {path}", "name files or folders that exist")
+    found = scan(load_profile(profile), extra or [])
+    for finding in found.findings:
+        _say(f"{finding.kind}: {finding.shown} in {finding.place}")
+    _say(
+        f"{found.places:,} places looked through for {found.known_values:,} private values of the sources and for "
+        f"their shapes: {len(found.findings):,} found"
+    )
+    if found.findings:
+        _say("Next step: mask the column (dbt_project/macros/masking.sql), or declare it private where the source is")
+        raise typer.Exit(1)
 
 
 def backup(

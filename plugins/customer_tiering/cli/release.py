@@ -95,11 +95,16 @@ def approve(
     reason: ReasonOption = "",
 ) -> None:
     """Publish the held night as it was looked at, and tell what changed, at once."""
+    from customer_tiering.cli.bi import copy_to_postgres
+    from customer_tiering.nightly.airflow_home import reach_connections
     from customer_tiering.nightly.release import approve as approve_night
     from customer_tiering.report.summary import SUMMARY, print_summary
 
-    done = approve_night(load_profile(profile), night, owner, reason)
+    company = load_profile(profile)
+    reach_connections(company)
+    done = approve_night(company, night, owner, reason)
     print_summary(console, json.loads((done.folder / SUMMARY).read_text(encoding="utf-8")))
+    copy_to_postgres(company)
 
 
 @command

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psutil
+
 from customer_tiering.errors import NightBusy, TieringError
 from customer_tiering.profile import Profile
 from customer_tiering.workspace import project_root
@@ -50,6 +52,18 @@ def airflow_environment(profile: Profile, *, sqlite_timeout: int = 30) -> dict[s
         **_read_json(home / "schedule.json"),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
     }
+
+
+def reach_connections(profile: Profile) -> None:
+    """Let a command, outside of any task, look up the Airflow connections that channels and Postgres name."""
+    named = [channel.connection for channel in profile.channels.values()]
+    if profile.postgres_target:
+        named.append(profile.postgres_target.connection)
+    if any(named):
+        for name, value in airflow_environment(profile).items():
+            os.environ.setdefault(name, value)
+        # Airflow looks connections up in its metadata database only for tasks and for what takes itself for a server.
+        os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
 
 
 def airflow_command() -> str:
@@ -97,7 +111,7 @@ def prepare_airflow(profile: Profile, log: Path, *, serving: bool = False) -> No
 def hold_airflow(profile: Profile, note: str = "") -> Iterator[int]:
     """Be the only one who serves the company; yields the descriptor to hand to Airflow's processes.
 
-    Whoever finds the door closed is shown ``note``. Raises ``NightBusy``.
+    Whoever finds the door closed is shown ``note``, which ends with the number of the process. Raises ``NightBusy``.
     """
     home = profile.workspace.airflow_home
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -107,8 +121,15 @@ def hold_airflow(profile: Profile, note: str = "") -> Iterator[int]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
+            holder = path.read_text(encoding="utf-8")
+            number = holder.rpartition(" ")[2]
+            if number.isdigit() and not psutil.pid_exists(int(number)):
+                raise NightBusy(
+                    f"Airflow of {profile.name} was killed ({holder}), and its parts are still ending",
+                    "try again in a minute",
+                ) from error
             raise NightBusy(
-                f"Airflow of {profile.name} is running: {path.read_text(encoding='utf-8')}",
+                f"Airflow of {profile.name} is running: {holder}",
                 "trigger nightly_tiering there, or stop it first (Ctrl-C where it runs)",
             ) from error
         if note:

@@ -86,7 +86,10 @@ def tell_of_failure(context: dict[str, Any]) -> None:
             f"it failed ({type(cause).__name__})",
             "see the task's log; the next run recovers by itself",
         )
-    night = context["ti"].xcom_pull(task_ids="begin") or {}
+    try:
+        night = context["ti"].xcom_pull(task_ids="begin") or {}
+    except Exception:  # a task that was killed has its callback called where there is no XCom
+        night = {}
     notify_operators(
         load_profile(os.environ.get("TIERING_PROFILE", "sample")),
         "failed_night",

@@ -67,6 +67,8 @@ class Backup:
     with_landing: bool
     version: str
     files: tuple[File, ...]
+    folders: tuple[str, ...] = ()
+    """Empty ones, which dlt's state needs."""
     format: int = _FORMAT
 
 
@@ -86,7 +88,12 @@ def back_up(profile: Profile, out: Path, *, with_landing: bool = False) -> Backu
         staging = Path(name)
         night, current = _collect(profile, staging, with_landing)
         files = tuple(_file(path, staging) for path in sorted(staging.rglob("*")) if path.is_file())
-        backup = Backup(profile.name, _now(), night, current, with_landing, __version__, files)
+        folders = tuple(
+            path.relative_to(staging).as_posix()
+            for path in sorted(staging.rglob("*"))
+            if path.is_dir() and not any(path.iterdir())
+        )
+        backup = Backup(profile.name, _now(), night, current, with_landing, __version__, files, folders)
         unfinished = staging / ".archive"
         descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as stream:
@@ -164,7 +171,11 @@ def _copy_tree(source: Path, target: Path) -> None:
     for path in sorted(source.rglob("*")):
         # Locks and unfinished files are of the moment.
         hidden = any(part.startswith((".unfinished", ".backup")) for part in path.relative_to(source).parts)
-        if path.is_file() and not path.is_symlink() and not hidden and path.suffix != ".lock":
+        if hidden or path.is_symlink() or path.suffix == ".lock":
+            continue
+        if path.is_dir():
+            (target / path.relative_to(source)).mkdir(parents=True, exist_ok=True, mode=0o700)
+        elif path.is_file():
             _copy_file(path, target / path.relative_to(source))
 
 
@@ -180,7 +191,7 @@ def _copy_file(source: Path, target: Path) -> None:
         ):
             origin.backup(copy)
             copy.execute("pragma journal_mode = delete")  # one file, nothing beside it
-    elif source.suffix == ".jsonl":
+    elif source.suffix == ".jsonl" and source.parent.name == "decisions":  # a line may be on its way
         content = source.read_bytes()
         target.write_text("".join(f"{line}\n" for line in complete_lines(content)), encoding="utf-8")
     else:
@@ -226,13 +237,17 @@ def _unpack(archive: Path, staging: Path) -> Backup:
         backup = _parse(archive, stream.read())
         expected = {file.path: file for file in backup.files}
         while (entry := tar.next()) is not None:
-            if entry.name not in expected or not entry.isreg() or not _is_inside(entry.name):
+            if entry.name not in expected or not entry.isreg() or not _belongs(entry.name, backup.profile):
                 raise BackupError(
                     f"{archive.name} was changed: {entry.name!r} does not belong into it", "choose another archive"
                 )
             tar.extract(entry, staging, filter="data")
         while tar.fileobj is not None and tar.fileobj.read(1 << 20):  # to the end, where gzip's own checksum is
             pass
+    for name in backup.folders:
+        if not _belongs(name, backup.profile):
+            raise BackupError(f"{archive.name} was changed: {name!r} does not belong into it", "choose another archive")
+        (staging / name).mkdir(parents=True, exist_ok=True)
     for name, file in expected.items():
         path = staging / name
         if not path.is_file() or path.stat().st_size != file.size or _sha256(path) != file.sha256:
@@ -256,7 +271,8 @@ def _parse(archive: Path, content: bytes) -> Backup:
                 f"{archive.name} has format {raw.get('format')}, this version reads {_FORMAT}",
                 "restore it with the version that wrote it",
             )
-        backup = Backup(**raw | {"files": tuple(File(**file) for file in raw["files"])})
+        files = tuple(File(**file) for file in raw["files"])
+        backup = Backup(**raw | {"files": files, "folders": tuple(raw["folders"])})
     except (TypeError, KeyError, ValueError) as error:
         raise BackupError(
             f"{archive.name}: its {MANIFEST} cannot be read: {error}", "choose another archive"
@@ -264,10 +280,14 @@ def _parse(archive: Path, content: bytes) -> Backup:
     return backup
 
 
-def _is_inside(name: str) -> bool:
+def _belongs(name: str, profile: str) -> bool:
+    """Whether a path lies in a folder of the company, or is its profile."""
     path = PurePosixPath(name)
-    known = path.parts[0] in {*_ALWAYS, "landing", _PROFILE} if path.parts else False
-    return known and not path.is_absolute() and ".." not in path.parts
+    if path.is_absolute() or ".." in path.parts or not path.parts:
+        return False
+    if path.parts[0] == _PROFILE:
+        return path.parts[1:2] in ((profile,), (f"{profile}.yml",))
+    return path.parts[0] in {*_ALWAYS, "landing"}
 
 
 # --- putting in place ------------------------------------------------------------------------------------------

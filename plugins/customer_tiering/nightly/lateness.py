@@ -93,14 +93,15 @@ def _next_time(moment: datetime, clock: str) -> datetime:
 
 
 def _state(night: Night) -> str:
-    """What the run's journal says: its last step, and why it failed if it did."""
+    """What the run's journal says: the steps that run, and those that failed, with the reason."""
     from customer_tiering.nightly.journal import read_journal
 
-    events = read_journal(night.folder)
-    if not events:
-        return "has not begun"
-    if failed := [event for event in events if event["event"] == "failed"]:
-        return f"{failed[-1]['step']} failed: {failed[-1]['problem']}"
-    ended = {event["step"] for event in events if event["event"] == "finished"}
-    running = sorted({event["step"] for event in events} - ended)
-    return f"{', '.join(running)} running" if running else f"waits after {events[-1]['step']}"
+    last = {event["step"]: event for event in read_journal(night.folder)}  # a step may have been tried again
+    said = [
+        f"{step} failed: {event['problem']}" if event["event"] == "failed" else f"{step} running"
+        for step, event in last.items()
+        if event["event"] != "finished"
+    ]
+    if last and not said:
+        return f"waits after {list(last)[-1]}"
+    return "; ".join(said) or "has not begun"

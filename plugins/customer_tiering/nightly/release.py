@@ -19,8 +19,6 @@ def approve(profile: Profile, name: str, owner: str, reason: str) -> steps.Night
     with acting_for(night.run_id):
         for step in steps.RELEASE:
             getattr(steps, step)(night)
-        if profile.postgres_target:
-            steps.publish_postgres(night)
     return night
 
 

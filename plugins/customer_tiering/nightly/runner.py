@@ -121,7 +121,7 @@ def _facts(event: dict[str, Any]) -> Iterator[str]:
         yield f"{facts.get('models', 0)} models, {facts.get('tests', 0)} tests"
     if event["step"] == "judge":
         yield "HELD" if facts.get("held") else f"{len(facts.get('warnings', []))} warnings"
-    if event["step"] == "publish_postgres":
+    if event["step"] == "publish_postgres" and facts:
         yield f"{sum(facts.get('rows', {}).values()):,} rows loaded"
         yield from facts.get("warnings", [])
     if event["step"] == "alert":

@@ -124,6 +124,7 @@ def extract(night: Night, source_name: str) -> dict[str, Any]:
 
 def gate(night: Night, source_name: str) -> dict[str, Any]:
     """Let the clean rows of one source in and keep the others out."""
+    from customer_tiering.quality.freshness import record_freshness
     from customer_tiering.quality.gate import Gate
     from customer_tiering.sources import get_source
     from customer_tiering.warehouse.connection import open_warehouse
@@ -141,6 +142,7 @@ def gate(night: Night, source_name: str) -> dict[str, Any]:
                 results_dir=night.folder / "data_docs",
                 run_time=datetime.now(UTC),
             ).run()
+            record_freshness(connection, get_source(source_name), night.as_of)
             connection.execute(
                 "insert or ignore into meta.run_loads select distinct ?, ?::date, source, load_id "
                 "from meta.gated_loads where source = ?",
@@ -154,7 +156,6 @@ def build(night: Night) -> dict[str, Any]:
     """Build and test the models on top of what the last accepted night decided."""
     from customer_tiering.churn.store import land_churn_model
     from customer_tiering.identity.night import decide_identities
-    from customer_tiering.quality.freshness import record_freshness
     from customer_tiering.quality.gate import ensure_tables
     from customer_tiering.release import holds
     from customer_tiering.sources import get_source
@@ -174,7 +175,6 @@ def build(night: Night) -> dict[str, Any]:
             version = _begun_rules(connection, night)
             for source_name in profile.sources:
                 ensure_tables(connection, get_source(source_name))
-            record_freshness(connection, profile, night.as_of)
             make_build_inputs(connection)
             land_as_of_dates(connection, [PlannedNight(night.as_of, version, "run")])  # identity's settings
             land_overrides(connection, overrides)

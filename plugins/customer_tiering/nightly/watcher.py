@@ -29,14 +29,16 @@ def end_sessions(leaders: Sequence[psutil.Process], in_a_hurry: Callable[[], boo
     for leader in leaders:
         with suppress(psutil.NoSuchProcess):
             leader.terminate()
-        _wait([leader], limit, in_a_hurry)
+        while _alive(leader) and time.monotonic() < limit and not in_a_hurry():
+            time.sleep(_POLL_SECONDS)
         if leader is leaders[0]:
             limit = time.monotonic() + _STOP_SECONDS
-    left = _members(leaders)
-    for process in left:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
-    _wait(left, time.monotonic() + _STOP_SECONDS)
+    limit = time.monotonic() + _STOP_SECONDS
+    while (left := _members(leaders)) and time.monotonic() < limit:  # again, should one have forked meanwhile
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        time.sleep(_POLL_SECONDS)
 
 
 def watch() -> None:
@@ -46,11 +48,6 @@ def watch() -> None:
         with suppress(psutil.NoSuchProcess):
             leaders.insert(0, psutil.Process(int(line)))
     end_sessions(leaders)
-
-
-def _wait(processes: Sequence[psutil.Process], limit: float, in_a_hurry: Callable[[], bool] = lambda: False) -> None:
-    while any(_alive(process) for process in processes) and time.monotonic() < limit and not in_a_hurry():
-        time.sleep(_POLL_SECONDS)
 
 
 def _alive(process: psutil.Process) -> bool:

@@ -82,12 +82,14 @@ def publish_to_postgres(
     secrets: list[str] = []
     try:
         with closing(_connect(profile, secrets)) as connection:
+            _one_at_a_time(connection, schema)
+            folder = current_folder(profile.workspace) or folder  # it may have waited while another night came
             scratch = profile.workspace.root / "postgres"
             loader = _Loader(connection, folder, scratch, schema, profile.name, target.read_role, swap_seconds)
             return loader.run(again=again)
     except psycopg2.Error as error:
         raise _unavailable(profile.name, folder, _said(error, secrets)) from None
-    except duckdb.Error as error:
+    except (duckdb.Error, OSError) as error:
         raise _unavailable(profile.name, folder, str(error).splitlines()[0]) from error
 
 
@@ -117,7 +119,6 @@ class _Loader:
 
     def run(self, *, again: bool) -> PostgresResult:
         with self.connection.cursor() as cursor:
-            self._one_at_a_time(cursor)
             shown = self._shown(cursor)
             if again or shown != self.folder.name:
                 self._load(cursor)
@@ -125,19 +126,6 @@ class _Loader:
             self.connection.commit()
             self._drop_old(cursor)
         return self.result
-
-    def _one_at_a_time(self, cursor: PgCursor) -> None:
-        """Hold the schema for this session; the lock ends with it, also after a kill."""
-        cursor.execute("set statement_timeout = 0; set idle_in_transaction_session_timeout = 0")
-        self.connection.commit()
-        cursor.execute(f"set local lock_timeout = '{_BUSY_SECONDS}s'")
-        try:
-            cursor.execute("select pg_advisory_lock(%s, hashtext(%s))", (_LOCK_SPACE, self.schema))
-        except psycopg2.errors.LockNotAvailable:
-            raise TargetError(
-                f"Postgres schema {self.schema} is being loaded by another run", "wait for it to end, then run again"
-            ) from None
-        self.connection.commit()
 
     def _shown(self, cursor: PgCursor) -> str | None:
         """The snapshot that the schema shows, None when there is none. Refuses a schema that is not ours."""
@@ -389,6 +377,21 @@ def _connect(profile: Profile, secrets: list[str]) -> PgConnection:
         "password": url.password,
     }
     return psycopg2.connect(**{key: value for key, value in arguments.items() if value is not None})
+
+
+def _one_at_a_time(connection: PgConnection, schema: str) -> None:
+    """Hold the schema for this session; the lock ends with it, also after a kill."""
+    with connection.cursor() as cursor:
+        cursor.execute("set statement_timeout = 0; set idle_in_transaction_session_timeout = 0")
+        connection.commit()
+        cursor.execute(f"set local lock_timeout = '{_BUSY_SECONDS}s'")
+        try:
+            cursor.execute("select pg_advisory_lock(%s, hashtext(%s))", (_LOCK_SPACE, schema))
+        except psycopg2.errors.LockNotAvailable:
+            raise TargetError(
+                f"Postgres schema {schema} is being loaded by another run", "wait for it to end, then run again"
+            ) from None
+        connection.commit()
 
 
 def _said(error: psycopg2.Error, secrets: list[str]) -> str:

@@ -6,10 +6,8 @@ from datetime import date
 
 import duckdb
 
-from customer_tiering.profile import Profile
 from customer_tiering.quality.expectations import sql
 from customer_tiering.quality.suites import Suite, load_suite
-from customer_tiering.sources import get_source
 from customer_tiering.sources.base import Entity, Source
 from customer_tiering.warehouse.identifiers import quote
 from customer_tiering.workspace import project_root
@@ -17,21 +15,20 @@ from customer_tiering.workspace import project_root
 _FRESHNESS_RULE = "expect_newest_value_to_be_recent"
 
 
-def record_freshness(connection: duckdb.DuckDBPyConnection, profile: Profile, as_of: date) -> None:
-    """Note what is known of every entity of the profile on the night, in place of an earlier try's note.
+def record_freshness(connection: duckdb.DuckDBPyConnection, source: Source, as_of: date) -> None:
+    """Note what is known of every entity of a source on the night, in place of an earlier try's note.
 
     The date is the one that the entity's freshness rule judges, or else its version; other than ISO it stays unknown.
     """
-    for source in map(get_source, profile.sources):
-        for entity in source.entities:
-            path = project_root() / "expectations" / source.name / f"{entity.name}.yml"
-            column, limit = _judged(load_suite(path), entity)
-            connection.execute(
-                "insert or replace into meta.source_freshness "
-                "select ?, ?, ?, ?, ?, load_id, make_timestamp(cast(cast(load_id as double) * 1000000 as bigint)), "
-                f"newest_date, ? from ({_newest_load()}) cross join ({_newest_date(source, entity, column, as_of)})",
-                [as_of, source.name, entity.name, source.label_en, source.label_zh, limit, source.name, entity.name],
-            )
+    for entity in source.entities:
+        path = project_root() / "expectations" / source.name / f"{entity.name}.yml"
+        column, limit = _judged(load_suite(path), entity)
+        connection.execute(
+            "insert or replace into meta.source_freshness "
+            "select ?, ?, ?, ?, ?, load_id, make_timestamp(cast(cast(load_id as double) * 1000000 as bigint)), "
+            f"newest_date, ? from ({_newest_load()}) cross join ({_newest_date(source, entity, column, as_of)})",
+            [as_of, source.name, entity.name, source.label_en, source.label_zh, limit, source.name, entity.name],
+        )
 
 
 def _judged(suite: Suite, entity: Entity) -> tuple[str | None, int | None]:

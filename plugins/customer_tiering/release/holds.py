@@ -107,7 +107,7 @@ def holds(workspace: Workspace) -> list[Hold]:
             by_night[event.night] = [event]
         elif event.night in by_night:
             by_night[event.night].append(event)
-    return [Hold(name, tuple(events), _facts(workspace, name)) for name, events in by_night.items()]
+    return [Hold(name, tuple(events), _facts(workspace, name, events)) for name, events in by_night.items()]
 
 
 def waiting(workspace: Workspace) -> list[Hold]:
@@ -140,7 +140,11 @@ def hold(
     keep: int,
     warnings: Iterable[str] = (),
 ) -> Hold:
-    """Set the marts aside as a held night, which waits for an answer from now on."""
+    """Set the marts aside as a held night, which waits for an answer from now on, in place of any that waited.
+
+    Raises ``NightBusy`` when an earlier one was approved and is being published.
+    """
+    supersede(workspace, f"the night {manifest.as_of_date} was judged (run {manifest.run_id})")
     known = {event.night for event in read_events(workspace)}
     name = base = f"{manifest.as_of_date}_{manifest.run_id}"
     attempt = 1
@@ -150,6 +154,7 @@ def hold(
     unfinished = write_snapshot(connection, workspace, manifest, workspace.held)
     until = datetime.now(UTC) + timedelta(hours=limits.answer_within_hours)
     facts: dict[str, Any] = {
+        "name": name,
         "night": manifest.as_of_date,
         "run_id": manifest.run_id,
         "compared_with": verdict.base,
@@ -250,7 +255,7 @@ def publish_held(workspace: Workspace, name: str, keep: int) -> Path:
     if state != "approved":
         raise PublishError(f"the held night {name} is {state}, not approved", f"see tiering release show {name}")
     current = current_folder(workspace)
-    if current is not None and (current / NOTE).exists() and name.startswith(_run(current)):
+    if current is not None and _note(current).get("name") == name:
         return _note_published(workspace, name, current)  # a crash came between the switch and this line
     _check_publishable(workspace, held)
     workspace.published.mkdir(parents=True, exist_ok=True)
@@ -328,11 +333,6 @@ def _note_published(workspace: Workspace, name: str, folder: Path) -> Path:
     return folder
 
 
-def _run(folder: Path) -> str:
-    manifest = read_manifest(folder)
-    return f"{manifest.as_of_date}_{manifest.run_id}"
-
-
 def _link(source: str, target: str) -> None:
     """The same file under a second name; a copy where that is not possible."""
     try:
@@ -373,12 +373,18 @@ def _parse(path: Path, lines: list[str]) -> list[Event]:
     return events
 
 
-def _facts(workspace: Workspace, name: str) -> dict[str, Any]:
-    for folder in (workspace.held, workspace.published):
-        path = folder / name / NOTE
-        if path.is_file():
-            return dict(json.loads(path.read_text(encoding="utf-8")))
+def _facts(workspace: Workspace, name: str, events: Iterable[Event]) -> dict[str, Any]:
+    """What ``hold.json`` of a hold says, wherever its folder is now."""
+    went_to = [workspace.published / event.folder for event in events if event.kind == "publish"]
+    for folder in (*went_to, workspace.held / name):
+        if (facts := _note(folder)).get("name") == name:
+            return facts
     return {}
+
+
+def _note(folder: Path) -> dict[str, Any]:
+    path = folder / NOTE
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 
 
 def _prune(workspace: Workspace, keep: int) -> None:

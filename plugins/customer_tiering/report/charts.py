@@ -10,7 +10,10 @@ from typing import Any, Literal
 Language = Literal["zh", "en"]
 
 FONT = "system-ui, -apple-system, 'Segoe UI', 'PingFang SC', 'Microsoft YaHei', 'Noto Sans CJK SC', sans-serif"
-COLOURS = ("#1e3a8a", "#2563eb", "#38bdf8", "#99f6e4", "#fbbf24", "#fb7185", "#a78bfa", "#cbd5e1")
+COLOURS = (
+    "#1e3a8a", "#2563eb", "#38bdf8", "#99f6e4", "#fbbf24", "#fb7185", "#a78bfa", "#4ade80", "#f97316", "#0d9488",
+    "#c026d3", "#facc15",
+)  # fmt: skip
 PENDING_COLOUR = "#cbd5e1"
 _INK, _MUTED, _GRID = "#334155", "#64748b", "#e2e8f0"
 _VEGALITE = "6.4"

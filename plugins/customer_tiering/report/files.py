@@ -54,12 +54,13 @@ def build_reports(profile: Profile, out: Path | None = None) -> ReportFiles:
     own = workspace.run_folder(f"{manifest.as_of_date}_{manifest.run_id}")
     try:
         files = _write(profile, snapshot, manifest, own / QUARANTINE, out or own)
+        if out is None:
+            _point_latest_to(workspace, own)
     except OSError as error:
         raise TieringError(
-            f"the report cannot be written: {error.strerror}: {error.filename}", "give a folder that can be written"
+            f"the report cannot be written: {error.strerror}: {error.filename2 or error.filename}",
+            f"make room or a writable folder, then: tiering report --profile {profile.name}",
         ) from error
-    if out is None:
-        _point_latest_to(workspace, own)
     return files
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import json
 from collections.abc import Iterable
 from datetime import date, timedelta
@@ -51,6 +52,7 @@ MAX_CUSTOMERS = 1000
 MAX_ROWS = 300
 _MOVES_DAYS = 90
 _CURVE_POINTS = 120
+_MATRIX_TIERS = 9
 _LANGUAGES: tuple[charts.Language, ...] = ("zh", "en")
 
 
@@ -156,7 +158,7 @@ class _Page:
                 Words("客户分级", "Tiers"),
                 [
                     (Words("等级占比", "Share of customers"), self._chart(charts.tier_share, self._tier_marks)),
-                    (Words("客户金字塔", "Pyramid"), self._chart(charts.tier_pyramid, self._tier_marks)),
+                    (Words("客户金字塔", "Pyramid"), self._pyramid()),
                 ],
                 [SUMMARY, SCHEMES],
             ),
@@ -264,7 +266,7 @@ class _Page:
             return []
         rows = fetch_rows(
             self._connection,
-            "select * from agg_tier_summary where scheme = ? order by tier_rank nulls last, tier",
+            "select * from agg_tier_summary where scheme = ? order by (tier = 'pending'), tier_rank, tier",
             [self._manifest.headline_scheme],
         )
         known = {
@@ -273,12 +275,12 @@ class _Page:
                 self._connection, "select * from dim_tiers where scheme = ?", [self._manifest.headline_scheme]
             )
         } | {"pending": PENDING}
-        colours = iter(charts.COLOURS)
+        colours = itertools.cycle(charts.COLOURS)
         return [
             row
             | {
                 "label": words_of(row["tier"], known),
-                "colour": charts.PENDING_COLOUR if row["tier"] == "pending" else next(colours, charts.COLOURS[-1]),
+                "colour": charts.PENDING_COLOUR if row["tier"] == "pending" else next(colours),
             }
             for row in rows
         ]
@@ -303,6 +305,11 @@ class _Page:
             }
             for row in self._tiers
         ]
+
+    def _pyramid(self) -> dict[str, Markup] | None:
+        """Only for tiers that have an order: combinations of axes have none."""
+        ranked = any(row["tier_rank"] is not None for row in self._tiers)
+        return self._chart(charts.tier_pyramid, self._tier_marks) if ranked else None
 
     def _pareto(self) -> dict[str, Markup] | None:
         if not {"agg_spend_concentration", "fct_customer_indicators"} <= self._marts:
@@ -358,7 +365,7 @@ class _Page:
             },
         )
         labels = {row["tier"]: row["label"] for row in self._tiers}
-        if not rows or len(labels) > len(charts.COLOURS) + 1:  # combinations of axes make no readable matrix
+        if not rows or len(labels) > _MATRIX_TIERS:  # combinations of axes make no readable matrix
             return None
 
         def drawn(language: charts.Language) -> Markup:

@@ -6,7 +6,9 @@ Every table is one query on the marts of a published snapshot. A label column ``
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, Literal
 
 import duckdb
@@ -14,7 +16,8 @@ import duckdb
 from customer_tiering.publish.snapshot import mart_names
 from customer_tiering.report.words import CAUSES, DIRECTIONS, PENDING, REASONS, RFM_CLASSES, RISKS, STATUS, Words
 from customer_tiering.warehouse.identifiers import literal
-from customer_tiering.warehouse.rows import fetch_rows
+
+_BATCH = 10_000
 
 Kind = Literal["text", "label", "date", "integer", "number", "money", "percent"]
 
@@ -82,7 +85,7 @@ def _tier(column: str, name: str = "tier") -> str:
 
 _ID = Column("customer_id", Words("客户编号", "Customer no."), width=16)
 _NAME = Column("customer_name", Words("客户名称", "Name"), width=32)
-_OWNER = Column("owner", Words("客户经理", "Account manager"), width=12)
+_OWNER = Column("owner", Words("客户经理", "Account manager"), width=18)
 _TIER = Column("tier", Words("等级", "Tier"), "label", 20)
 _ADVICE = Column("advice", Words("建议", "Advice"), "label", 60)
 
@@ -95,14 +98,15 @@ SUMMARY = Table(
     ),
     ("agg_tier_summary",),
     f"select {_tier('a.tier')}, customers, customer_share, annual_spend, spend_share, average_margin, "
-    "strategy_zh, strategy_en from agg_tier_summary a where scheme = $scheme order by a.tier_rank nulls last, a.tier",
+    "strategy_zh, strategy_en from agg_tier_summary a where scheme = $scheme "
+    "order by (a.tier = 'pending'), a.tier_rank, a.tier",
     (
         _TIER,
         Column("customers", Words("客户数", "Customers"), "integer"),
         Column("customer_share", Words("客户占比", "Share"), "percent"),
         Column("annual_spend", Words("年消费总额", "Total spend"), "money", 18),
         Column("spend_share", Words("消费占比", "Spend share"), "percent"),
-        Column("average_margin", Words("平均毛利率", "Average margin"), "percent"),
+        Column("average_margin", Words("平均毛利率", "Average margin"), "percent", 16),
         Column("strategy", Words("策略", "Strategy"), "label", 70),
     ),
 )  # fmt: skip
@@ -117,7 +121,7 @@ SCHEMES = Table(
     f"coalesce(a.label_en, case a.tier when 'pending' then {literal(PENDING.en)} else a.tier end) as tier_en, "
     "a.customers, a.customer_share, a.annual_spend, a.spend_share, a.average_margin "
     "from agg_tier_summary a join dim_schemes s using (scheme) "
-    "order by (a.scheme <> $scheme), a.scheme, a.tier_rank nulls last, a.tier",
+    "order by (a.scheme <> $scheme), a.scheme, (a.tier = 'pending'), a.tier_rank, a.tier",
     (Column("scheme", Words("方案", "Scheme"), "label", 36), *SUMMARY.columns[:-1]),
 )
 
@@ -349,7 +353,7 @@ SATISFACTION = Table(
     f"{_words('cast(is_below_scheme as varchar)', _BELOW, 'verdict')}, "
     "dissatisfied_customers, dissatisfied_share, complaints, complaints_per_customer, first_response_hours, "
     "resolution_hours, main_driver_zh, main_driver_en from agg_tier_satisfaction a where scheme = $scheme "
-    "order by a.tier_rank nulls last, a.tier",
+    "order by (a.tier = 'pending'), a.tier_rank, a.tier",
     (
         _TIER,
         Column("customers", Words("客户数", "Customers"), "integer"),
@@ -509,31 +513,48 @@ TABLES = (
 
 
 def fill(
-    connection: duckdb.DuckDBPyConnection, table: Table, scheme: str, night: Any, limit: int | None = None
+    connection: duckdb.DuckDBPyConnection, table: Table, scheme: str, night: date, limit: int | None = None
 ) -> Filled | None:
     """The table's rows, at most ``limit``; None when a mart it needs is not in this snapshot.
 
     ``connection`` is one to a snapshot with its marts in use.
     """
-    if not table.sql or not set(table.marts) <= set(mart_names(connection)):
+    if not exists(connection, table):
         return None
-    bound = {name: value for name, value in {"scheme": scheme, "night": night}.items() if f"${name}" in table.sql}
+    return Filled(table, list(stream(connection, table, scheme, night, limit)))
+
+
+def exists(connection: duckdb.DuckDBPyConnection, table: Table) -> bool:
+    """Whether the snapshot has the marts of the table."""
+    return bool(table.sql) and set(table.marts) <= set(mart_names(connection))
+
+
+def stream(
+    connection: duckdb.DuckDBPyConnection, table: Table, scheme: str, night: date, limit: int | None = None
+) -> Iterator[tuple[Any, ...]]:
+    """The rows one by one: values in the order of the table's columns. The connection is busy until the last one."""
     cut = f" limit {int(limit)}" if limit is not None else ""
-    return Filled(table, [row_values(table, row) for row in fetch_rows(connection, table.sql + cut, bound)])
-
-
-def row_values(table: Table, row: dict[str, Any]) -> tuple[Any, ...]:
-    """The values of a query's row in the order of the table's columns."""
-    return tuple(
-        Words(row[f"{column.name}_zh"] or "", row[f"{column.name}_en"] or "")
+    cursor = connection.execute(table.sql + cut, _bound(table, scheme, night))
+    names = [column[0] for column in cursor.description or []]
+    places = [
+        (names.index(f"{column.name}_zh"), names.index(f"{column.name}_en"))
         if column.kind == "label"
-        else row[column.name]
+        else (names.index(column.name), None)
         for column in table.columns
-    )
+    ]
+    while rows := cursor.fetchmany(_BATCH):
+        for row in rows:
+            yield tuple(
+                row[place] if english is None else Words(row[place] or "", row[english] or "")
+                for place, english in places
+            )
 
 
-def count(connection: duckdb.DuckDBPyConnection, table: Table, scheme: str, night: Any) -> int:
+def count(connection: duckdb.DuckDBPyConnection, table: Table, scheme: str, night: date) -> int:
     """How many rows the table has in all."""
-    bound = {name: value for name, value in {"scheme": scheme, "night": night}.items() if f"${name}" in table.sql}
-    row = connection.execute(f"select count(*) from ({table.sql})", bound).fetchone()
+    row = connection.execute(f"select count(*) from ({table.sql})", _bound(table, scheme, night)).fetchone()
     return int(row[0]) if row else 0
+
+
+def _bound(table: Table, scheme: str, night: date) -> dict[str, Any]:
+    return {name: value for name, value in {"scheme": scheme, "night": night}.items() if f"${name}" in table.sql}

@@ -6,6 +6,7 @@ stays a text after an export to CSV as well. Dates are dates, money and shares a
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -18,6 +19,7 @@ from xlsxwriter.exceptions import FileCreateError
 from xlsxwriter.worksheet import Worksheet
 
 from customer_tiering.publish.snapshot import Manifest
+from customer_tiering.report.charts import COLOURS, PENDING_COLOUR
 from customer_tiering.report.spreadsheets import harmless
 from customer_tiering.report.tables import (
     OPPORTUNITIES,
@@ -28,9 +30,11 @@ from customer_tiering.report.tables import (
     Filled,
     Table,
     count,
+    exists,
     fill,
+    stream,
 )
-from customer_tiering.report.words import Words
+from customer_tiering.report.words import PENDING, Words
 
 _EXCEL_ROWS = 1_048_576
 HEADER_ROW = 3  # 0-based: title, description and an empty row come first
@@ -38,13 +42,12 @@ _MAX_ROWS = _EXCEL_ROWS - HEADER_ROW - 2
 _MAX_TEXT = 32_767
 _FORMATS = {
     "integer": "#,##0",
-    "number": "#,##0.##",
+    "number": "#,##0.00##",
     "money": "#,##0.00",
     "percent": "0.0%",
     "date": "yyyy-mm-dd",
 }
-_INK, _ACCENT, _PALE = "#1f2937", "#1d4ed8", "#eef2ff"
-_SLICES = ("#1d4ed8", "#0d9488", "#d97706", "#94a3b8", "#7c3aed", "#db2777", "#65a30d", "#cbd5e1")
+_INK, _ACCENT, _PALE = "#1f2937", "#2563eb", "#eef2ff"
 
 
 def write_workbook(
@@ -64,6 +67,7 @@ def write_workbook(
     book = xlsxwriter.Workbook(
         str(path),
         {
+            "constant_memory": True,  # rows go to disk one by one; hundreds of thousands of them are no matter
             "strings_to_formulas": False,
             "strings_to_urls": False,
             "strings_to_numbers": False,
@@ -92,15 +96,15 @@ class _Writer:
         font = {"font_name": "Microsoft YaHei", "font_size": 10, "font_color": _INK, "valign": "vcenter"}
         self._title = book.add_format(font | {"bold": True, "font_size": 16})
         self._about = book.add_format(font | {"font_color": "#6b7280"})
-        self._header = book.add_format(
-            font | {"bold": True, "bg_color": _PALE, "bottom": 1, "bottom_color": _ACCENT, "text_wrap": True}
-        )
+        head = font | {"bold": True, "bg_color": _PALE, "bottom": 1, "bottom_color": _ACCENT, "text_wrap": True}
+        self._header = book.add_format(head | {"indent": 1})
+        self._header_of_numbers = book.add_format(head | {"align": "right"})
         self._link = book.add_format(font | {"font_color": _ACCENT, "underline": 1})
-        self._text = book.add_format(font)
+        self._text = book.add_format(font | {"indent": 1})
         self._formats = {kind: book.add_format(font | {"num_format": code}) for kind, code in _FORMATS.items()}
         total = font | {"bold": True, "top": 1, "top_color": _ACCENT}
         self._totals = {kind: book.add_format(total | {"num_format": code}) for kind, code in _FORMATS.items()}
-        self._total_text = book.add_format(total)
+        self._total_text = book.add_format(total | {"indent": 1})
 
     def write(self) -> None:
         self._book.set_properties(
@@ -112,33 +116,36 @@ class _Writer:
         cover = self._book.add_worksheet("概览 Overview")
         listed = []
         for table in TABLES:
-            filled, rows = self._rows(table)
-            if filled is None:
+            if table is not QUARANTINE and not exists(self._connection, table):
                 continue
+            if table is QUARANTINE and self._quarantine is None:
+                continue
+            total = self._count(table)
+            shown = min(total, self._max_rows)
             sheet = self._book.add_worksheet(sheet_name(table))
-            self._write_table(sheet, filled, rows)
+            self._write_table(sheet, table, shown, total)
             if table is SUMMARY:
-                self._finish_summary(sheet, filled)
-            if table is OPPORTUNITIES:
-                self._add_priorities(sheet, filled)
-            listed.append((table, len(filled.rows), rows))
+                self._finish_summary(sheet)
+            if table is OPPORTUNITIES and shown:
+                self._add_score_bars(sheet, shown)
+            listed.append((table, shown, total))
         self._write_cover(cover, listed)
 
-    def _rows(self, table: Table) -> tuple[Filled | None, int]:
-        """The table cut to what fits on a sheet, and its number of rows."""
+    def _count(self, table: Table) -> int:
         if table is QUARANTINE:
-            return self._quarantine, len(self._quarantine.rows) if self._quarantine else 0
-        scheme, night = self._manifest.headline_scheme, self._manifest.night
-        filled = fill(self._connection, table, scheme, night, self._max_rows)
-        if filled is None or len(filled.rows) < self._max_rows:
-            return filled, len(filled.rows) if filled else 0
-        return filled, count(self._connection, table, scheme, night)
+            return len(self._quarantine.rows) if self._quarantine else 0
+        return count(self._connection, table, self._manifest.headline_scheme, self._manifest.night)
+
+    def _rows(self, table: Table, limit: int) -> Iterable[tuple[Any, ...]]:
+        if table is QUARANTINE:
+            return self._quarantine.rows[:limit] if self._quarantine else []
+        return stream(self._connection, table, self._manifest.headline_scheme, self._manifest.night, limit)
 
     def _write_cover(self, sheet: Worksheet, listed: list[tuple[Table, int, int]]) -> None:
         sheet.hide_gridlines(2)
         sheet.set_column(0, 0, 34)
         sheet.set_column(1, 1, 22)
-        sheet.set_column(2, 2, 120)
+        sheet.set_column(2, 2, 130)
         _fit_to_width(sheet)
         sheet.set_row(0, 30)
         sheet.write_string(0, 0, f"{self._company.zh} · {self._company.en}", self._title)
@@ -161,22 +168,25 @@ class _Writer:
             note = f" {_cut_note(shown, rows)}" if shown < rows else ""
             sheet.write_string(row, 2, f"{heading(table.about)}{note}", self._about)
 
-    def _write_table(self, sheet: Worksheet, filled: Filled, rows: int) -> None:
-        table, columns = filled.table, filled.table.columns
+    def _write_table(self, sheet: Worksheet, table: Table, shown: int, total: int) -> None:
+        """Row by row from above, as a workbook that does not stay in memory demands."""
+        columns = table.columns
         sheet.set_row(0, 26)
-        sheet.set_row(HEADER_ROW, 32)
+        sheet.set_row(HEADER_ROW, 34)
         sheet.write_string(0, 0, heading(table.title), self._title)
-        note = f"  {_cut_note(len(filled.rows), rows)}" if len(filled.rows) < rows else ""
+        note = f"  {_cut_note(shown, total)}" if shown < total else ""
         sheet.write_string(1, 0, heading(table.about) + note, self._about)
         for index, column in enumerate(columns):
             sheet.set_column(index, index, column.width)
-            sheet.write_string(HEADER_ROW, index, heading(column.heading, "\n"), self._header)
-        for row, values in enumerate(filled.rows, start=HEADER_ROW + 1):
+            numeric = column.kind in ("integer", "number", "money", "percent")
+            style = self._header_of_numbers if numeric else self._header
+            sheet.write_string(HEADER_ROW, index, heading(column.heading, "\n"), style)
+        for row, values in enumerate(self._rows(table, shown), start=HEADER_ROW + 1):
             self._write_row(sheet, row, columns, values)
         # Title and headings stay in sight, and so do number and name of a customer.
         sheet.freeze_panes(HEADER_ROW + 1, 2 if columns[0].name in ("customer_id", "opportunity_id") else 1)
-        if filled.rows:
-            sheet.autofilter(HEADER_ROW, 0, HEADER_ROW + len(filled.rows), len(columns) - 1)
+        if shown:
+            sheet.autofilter(HEADER_ROW, 0, HEADER_ROW + shown, len(columns) - 1)
         sheet.repeat_rows(HEADER_ROW)
         _fit_to_width(sheet)
 
@@ -192,9 +202,10 @@ class _Writer:
             else:
                 sheet.write_number(row, index, shown, self._formats.get(column.kind, self._text))
 
-    def _finish_summary(self, sheet: Worksheet, filled: Filled) -> None:
+    def _finish_summary(self, sheet: Worksheet) -> None:
         """The line of totals, the tiers as a doughnut and their spend as columns."""
-        if not filled.rows:
+        filled = fill(self._connection, SUMMARY, self._manifest.headline_scheme, self._manifest.night)
+        if filled is None or not filled.rows:
             return
         first, last = HEADER_ROW + 1, HEADER_ROW + len(filled.rows)
         total = summary_total(filled)
@@ -211,7 +222,7 @@ class _Writer:
                 "name": "客户占比 Share of customers",
                 "categories": [name, first, 0, last, 0],
                 "values": [name, first, 1, last, 1],
-                "points": [{"fill": {"color": _SLICES[row % len(_SLICES)]}} for row in range(len(filled.rows))],
+                "points": [{"fill": {"color": colour}} for colour in self._slices(filled)],
                 "data_labels": {"percentage": True, "font": {"size": 9}},
             }
         )
@@ -237,17 +248,21 @@ class _Writer:
         sheet.insert_chart(last + 3, 0, pie)
         sheet.insert_chart(last + 3, 4, bars)
 
-    def _add_priorities(self, sheet: Worksheet, filled: Filled) -> None:
-        """Opportunities by score, as bars inside the cells."""
-        column = [column.name for column in filled.table.columns].index("score")
-        if filled.rows:
-            sheet.conditional_format(
-                HEADER_ROW + 1,
-                column,
-                HEADER_ROW + len(filled.rows),
-                column,
-                {"type": "data_bar", "bar_color": "#93c5fd", "bar_solid": True, "min_type": "num", "min_value": 0},
-            )
+    def _slices(self, filled: Filled) -> list[str]:
+        """The page's colours: from the best tier on, pending grey."""
+        colours = itertools.cycle(COLOURS)
+        return [PENDING_COLOUR if row[0] == PENDING else next(colours) for row in filled.rows]
+
+    def _add_score_bars(self, sheet: Worksheet, shown: int) -> None:
+        """Scores of opportunities as bars inside their cells."""
+        column = [column.name for column in OPPORTUNITIES.columns].index("score")
+        sheet.conditional_format(
+            HEADER_ROW + 1,
+            column,
+            HEADER_ROW + shown,
+            column,
+            {"type": "data_bar", "bar_color": "#93c5fd", "bar_solid": True, "min_type": "num", "min_value": 0},
+        )
 
 
 def _fit_to_width(sheet: Worksheet) -> None:

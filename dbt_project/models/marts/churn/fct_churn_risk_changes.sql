@@ -1,6 +1,6 @@
--- Customers whose churn risk became high, or is no longer high, against the night before: the changes of accepted nights,
--- and those of the nights being built. A change that comes with another model is told apart: the customer may have done
--- nothing. Customers no longer scored (lost) do not count.
+-- Customers whose churn risk became high, or is no longer high, against the night before: the changes of accepted
+-- nights, and those of the nights being built. A change that comes with another model is told apart: the customer may
+-- have done nothing. Customers no longer scored (lost) do not count.
 with scores as (
 
     select * from {{ ref('fct_churn_scores') }}
