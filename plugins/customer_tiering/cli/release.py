@@ -46,7 +46,7 @@ def show(
             return
         table = Table("held night", "state", "why", "by", "reason")
         for held in found:
-            answered = held.last if len(held.events) > 1 else None
+            answered = next((event for event in reversed(held.events[1:]) if event.kind != "publish"), None)
             table.add_row(
                 held.name,
                 held.state(),
