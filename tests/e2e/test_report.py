@@ -75,6 +75,8 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
         label_zh="被看的公司",
         headline_scheme="account_360",
         language="zh",
+        # On the second night the data begin to fill a whole year: everybody leaves pending at once.
+        release={"min_customers": 1000},
         sources={
             "erp": {"url": "sqlite:///{workspace}/source/erp/erp.sqlite"},
             "crm": {"path": "{workspace}/source/crm"},
