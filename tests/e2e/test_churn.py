@@ -150,7 +150,9 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
     (root / "profiles" / "churny" / "seeds").mkdir(parents=True)
     (root / "profiles" / "churny" / "seeds" / "opportunity_bands.csv").write_text(BANDS, encoding="utf-8")
     sources = {"erp": {"url": erp.url}, "crm": {"path": str(root / "crm")}}
-    write_profile(root / "profiles", "churny", sources=sources, headline_scheme="spend_abc")
+    # The third night is scored by a model made up for the worked example, which changes every figure of churn.
+    release = {"min_customers": 100_000, "min_rows": 1_000_000}
+    write_profile(root / "profiles", "churny", sources=sources, headline_scheme="spend_abc", release=release)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TIERING_VAR", str(root / "var"))
         patch.setenv("TIERING_PROFILES", str(root / "profiles"))

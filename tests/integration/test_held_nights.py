@@ -51,9 +51,7 @@ class Stages:
 @pytest.fixture(scope="module")
 def stages(tmp_path_factory: pytest.TempPathFactory) -> Stages:
     root = tmp_path_factory.mktemp("release")
-    company = Company.create(root / "company")
-    profile = company.profiles / f"{company.name}.yml"
-    profile.write_text(profile.read_text("utf-8").replace("operators: []", "operators: [local_file]"), "utf-8")
+    company = create(root / "company")
     # Tiers follow the figures at once, so that a bad night has something to tell.
     rules = (project_root() / "dbt_project" / "seeds" / "stability.csv").read_text(encoding="utf-8")
     company.override_seed("stability.csv", rules.replace("2,2,30,0.30", "0,0,0,0.01"))
@@ -69,6 +67,14 @@ def stages(tmp_path_factory: pytest.TempPathFactory) -> Stages:
         for done in [pool.submit(run, company, BAD, "bad", UP_TO_JUDGE), pool.submit(run, twin, BAD, "good", NIGHT)]:
             done.result()
     return Stages(first, backup, company, twin)
+
+
+def create(folder: Path) -> Company:
+    """A company whose operators are told, too."""
+    company = Company.create(folder)
+    profile = company.profiles / f"{company.name}.yml"
+    profile.write_text(profile.read_text("utf-8").replace("operators: []", "operators: [local_file]"), "utf-8")
+    return company
 
 
 def cancel_most(company: Company) -> None:
@@ -197,7 +203,7 @@ def test_what_is_rejected_is_no_ones_yesterday(stages: Stages, tmp_path: Path) -
 
 def test_a_restored_company_goes_on_as_its_twin(stages: Stages, tmp_path: Path) -> None:
     """Everything is lost but the sources and a backup of the night before."""
-    company = Company.create(tmp_path / "restored")
+    company = create(tmp_path / "restored")
     assert stat.S_IMODE(stages.backup.stat().st_mode) == 0o600
     restored = tiering(company, "restore", str(stages.backup))
     assert restored.exit_code == 0, restored.output

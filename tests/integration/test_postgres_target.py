@@ -454,7 +454,7 @@ def test_the_command_loads_through_an_airflow_connection(
     environment = os.environ | {"AIRFLOW_HOME": str(tmp_path / "airflow")}
     refused = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert refused.returncode == 1
-    assert "Airflow knows no connection bi_postgres" in refused.stderr and "Traceback" not in refused.stderr
+    assert "Airflow has no connection bi_postgres" in refused.stderr and "Traceback" not in refused.stderr
     environment["AIRFLOW_CONN_BI_POSTGRES"] = bi.url.replace("postgresql", "postgres")
     loaded = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert loaded.returncode == 0, loaded.stderr

@@ -38,7 +38,8 @@ from customer_tiering.workspace import Workspace
 _ACCEPTED = "last_accepted"
 _WINDOW_DAYS = 365
 _MAX_FACTOR = 3.0
-_SAMPLES = frozenset({"fct_audit_sample"})
+# A sample is as large as its tier; reasons and risks change with the churn model.
+_VARYING = frozenset({"fct_audit_sample", "fct_churn_reasons", "fct_churn_risks"})
 _MOVERS = 20
 _LABELS = {
     "customers": ("customers", "客户数"),
@@ -252,7 +253,7 @@ class _Judge:
     def _rows(self) -> None:
         """Rows per mart; of long marts those of schemes that both nights have. A sample is as large as its tier."""
         for mart in mart_names(self.connection):
-            if mart not in self.accepted or mart in HISTORY | _SAMPLES:
+            if mart not in self.accepted or mart in HISTORY | _VARYING:
                 continue
             query = "select count(*) from {mart}"
             if self._has_schemes(mart):
