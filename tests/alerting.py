@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
@@ -153,14 +154,12 @@ class Receiver:
                 if isinstance(act, float):
                     time.sleep(act)
                     act = 200
-                try:
+                with contextlib.suppress(OSError):  # the sender did not wait
                     self.send_response(act)
                     if act in (301, 302, 307):
                         self.send_header("Location", "http://127.0.0.1:1/elsewhere")
                     self.send_header("Content-Length", "0")
                     self.end_headers()
-                except OSError:
-                    pass  # the sender did not wait
 
             def log_message(self, *_args: Any) -> None:
                 pass

@@ -306,7 +306,8 @@ company.tell()
 def _kill_when_sent(world: World) -> None:
     """An alert step in a process of its own, which dies when the webhook has its message, before it notes that."""
     arguments = [str(world.company.folder), world.company.profile.model_dump_json(), NIGHTS[1], SCHEME]
-    done = subprocess.run([sys.executable, "-c", _KILLED, *arguments], env=dict(os.environ), check=False, timeout=60)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}  # the helpers of the tests too
+    done = subprocess.run([sys.executable, "-c", _KILLED, *arguments], env=environment, check=False, timeout=60)
     assert done.returncode == -signal.SIGKILL
     assert len(world.receiver.requests) == 1
 
