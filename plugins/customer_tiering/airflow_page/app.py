@@ -23,7 +23,7 @@ from starlette.middleware.base import RequestResponseEndpoint
 from customer_tiering.airflow_page.snapshot import find_customers, past_nights, schemes_of, tier_labels, tier_summary
 from customer_tiering.errors import TieringError
 from customer_tiering.profile import Profile, load_profile
-from customer_tiering.publish.snapshot import current_folder, read_manifest
+from customer_tiering.publish.snapshot import published_folder, read_manifest
 from customer_tiering.report.assessment import number
 from customer_tiering.report.files import REPORT, WORKBOOK, latest_folder
 from customer_tiering.report.page import TEMPLATES, environment
@@ -153,10 +153,7 @@ def nights(request: Request) -> Response:
 def _company() -> tuple[Profile, Path]:
     """The profile that this Airflow serves and its published snapshot, looked up anew with every request."""
     profile = load_profile(os.environ.get("TIERING_PROFILE", "sample"))
-    snapshot = current_folder(profile.workspace)
-    if snapshot is None:
-        raise TieringError(f"{profile.name} has published nothing yet", f"trigger {DAG_ID} and wait for its end")
-    return profile, snapshot
+    return profile, published_folder(profile.workspace)
 
 
 def _latest(name: str) -> Path:

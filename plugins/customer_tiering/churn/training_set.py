@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
@@ -13,9 +12,9 @@ import duckdb
 from customer_tiering.churn.table import Feature
 from customer_tiering.errors import TieringError, TrainingRefused
 from customer_tiering.profile import Profile
-from customer_tiering.publish.snapshot import current_folder, read_manifest
+from customer_tiering.publish.snapshot import published_folder, read_manifest
 from customer_tiering.warehouse.build import run_dbt
-from customer_tiering.warehouse.connection import warehouse_lock, warehouse_schema
+from customer_tiering.warehouse.connection import copy_warehouse, warehouse_schema
 from customer_tiering.warehouse.identifiers import literal, quote
 from customer_tiering.warehouse.nights import PlannedNight, land_as_of_dates
 from customer_tiering.warehouse.rules import churn_feature_names
@@ -55,17 +54,11 @@ def build_training_set(
     Raises ``TieringError`` before the first published night, ``TrainingRefused`` when no cutoff has a known outcome.
     """
     workspace = profile.workspace
-    published = current_folder(workspace)
-    if published is None or not workspace.warehouse.exists():
-        raise TieringError(
-            f"{profile.name} has published nothing yet", f"run a night first: make run PROFILE={profile.name}"
-        )
-    manifest = read_manifest(published)
+    manifest = read_manifest(published_folder(workspace))
     folder.mkdir(parents=True, exist_ok=True)
     copy = folder / _COPY
     try:
-        with warehouse_lock(workspace):
-            shutil.copyfile(workspace.warehouse, copy)
+        copy_warehouse(workspace, copy)
         with duckdb.connect(str(copy)) as connection:
             connection.execute(warehouse_schema())
             settings = _settings(connection, manifest.rules_version)

@@ -291,14 +291,9 @@ def ahp(
 
 def _published(profile_name: str) -> Path:
     from customer_tiering.profile import load_profile
-    from customer_tiering.publish.snapshot import current_folder
+    from customer_tiering.publish.snapshot import published_folder
 
-    folder = current_folder(load_profile(profile_name).workspace)
-    if folder is None:
-        raise TieringError(
-            f"{profile_name} has published nothing yet", f"run a night first: make run PROFILE={profile_name}"
-        )
-    return folder
+    return published_folder(load_profile(profile_name).workspace)
 
 
 def main() -> None:

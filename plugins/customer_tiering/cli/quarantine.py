@@ -364,12 +364,9 @@ def _decide_load(kind: Any, entity: str, loads: list[str], profile: str, owner: 
 def _warehouse(profile: Profile) -> Iterator[duckdb.DuckDBPyConnection]:
     from customer_tiering.quality.gate import ensure_tables
     from customer_tiering.sources import get_source
-    from customer_tiering.warehouse.connection import open_warehouse
+    from customer_tiering.warehouse.connection import check_warehouse, open_warehouse
 
-    if not profile.workspace.warehouse.exists():
-        raise TieringError(
-            f"{profile.name} has no warehouse yet", f"run a night first: make run PROFILE={profile.name}"
-        )
+    check_warehouse(profile.workspace)
     with open_warehouse(profile.workspace) as connection:
         for name in profile.sources:
             ensure_tables(connection, get_source(name))

@@ -17,13 +17,13 @@ from pathlib import Path
 import duckdb
 from filelock import FileLock, Timeout
 
-from customer_tiering.errors import NightBusy, OrderError, TieringError
+from customer_tiering.errors import NightBusy, OrderError
 from customer_tiering.nightly.guard import night_lock
 from customer_tiering.nightly.steps import manifest_of
 from customer_tiering.profile import Profile
-from customer_tiering.publish.snapshot import DATABASE, current_folder, publish, read_manifest
+from customer_tiering.publish.snapshot import DATABASE, current_folder, publish, published_folder, read_manifest
 from customer_tiering.warehouse.compute import compute_nights
-from customer_tiering.warehouse.connection import warehouse_lock, warehouse_schema
+from customer_tiering.warehouse.connection import copy_warehouse, warehouse_lock, warehouse_schema
 from customer_tiering.warehouse.coverage import check_data_begins
 from customer_tiering.warehouse.identifiers import literal
 from customer_tiering.warehouse.nights import PlannedNight, built_rules, make_build_inputs
@@ -76,11 +76,7 @@ def replay(
     Raises ``OrderError`` when the nights are not in the past of the published one.
     """
     workspace = profile.workspace
-    snapshot = current_folder(workspace)
-    if snapshot is None:
-        raise TieringError(
-            f"{profile.name} has published nothing yet", f"run a night first: make run PROFILE={profile.name}"
-        )
+    snapshot = published_folder(workspace)
     published = read_manifest(snapshot).night
     last = last or published
     with _one_at_a_time(workspace):
@@ -199,10 +195,7 @@ def _side_warehouse(workspace: Workspace) -> Path:
         shutil.rmtree(folder)
     folder.mkdir(parents=True, mode=0o700)
     copy = folder / "warehouse.duckdb"
-    with warehouse_lock(workspace):
-        if not workspace.warehouse.exists():
-            raise TieringError("there is no warehouse to replay from", "run a night first")
-        shutil.copyfile(workspace.warehouse, copy)
+    copy_warehouse(workspace, copy)
     return copy
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from customer_tiering.errors import DecisionError, PublishError
 from customer_tiering.nightly.guard import night_lock
 from customer_tiering.profile import Profile
-from customer_tiering.publish.snapshot import MANIFEST, current_folder, folder_of, point_current_to, read_manifest
+from customer_tiering.publish.snapshot import MANIFEST, folder_of, point_current_to, published_folder, read_manifest
 from customer_tiering.release import holds
 from customer_tiering.warehouse.connection import warehouse_lock
 from customer_tiering.workspace import Workspace
@@ -42,9 +42,7 @@ def rollback(profile: Profile, to: str, owner: str, reason: str) -> Rollback:
     if not owner or not reason:
         raise DecisionError("a rollback needs an owner and a reason", "give --owner and --reason")
     with night_lock(workspace), warehouse_lock(workspace):
-        current = current_folder(workspace)
-        if current is None:
-            raise PublishError(f"{profile.name} has published nothing yet", "there is nothing to take back")
+        current = published_folder(workspace)
         target = _target(workspace, current, to)
         newer = _newer(workspace, target, current)
         holds.supersede(workspace, f"rolled back to {target.name}")

@@ -32,7 +32,7 @@ from customer_tiering.errors import PublishError, TargetError
 from customer_tiering.profile import Profile
 from customer_tiering.publish.contract import Mart, marts_of_models
 from customer_tiering.publish.postgres_types import as_csv_value, postgres_type
-from customer_tiering.publish.snapshot import DATABASE, SCHEMA, Manifest, current_folder, mart_names, read_manifest
+from customer_tiering.publish.snapshot import DATABASE, SCHEMA, Manifest, mart_names, published_folder, read_manifest
 from customer_tiering.warehouse.identifiers import literal, quote
 
 MANIFEST_TABLE = "manifest"
@@ -73,17 +73,13 @@ def publish_to_postgres(
         raise PublishError(
             f"profile {profile.name} names no postgres_target", "add one to the profile, see docs/bi.md, Postgres"
         )
-    folder = current_folder(profile.workspace)
-    if folder is None:
-        raise PublishError(
-            f"{profile.name} has published nothing yet", f"run a night first: make run PROFILE={profile.name}"
-        )
+    folder = published_folder(profile.workspace)
     schema = target.schema_of(profile.name)
     secrets: list[str] = []
     try:
         with closing(_connect(profile, secrets)) as connection:
             _one_at_a_time(connection, schema)
-            folder = current_folder(profile.workspace) or folder  # it may have waited while another night came
+            folder = published_folder(profile.workspace)  # it may have waited while another night came
             scratch = profile.workspace.root / "postgres"
             loader = _Loader(connection, folder, scratch, schema, profile.name, target.read_role, swap_seconds)
             return loader.run(again=again)

@@ -71,6 +71,15 @@ def current_folder(workspace: Workspace) -> Path | None:
     return folder
 
 
+def published_folder(workspace: Workspace) -> Path:
+    """The folder that ``current`` points to. Raises ``PublishError`` before the first night."""
+    folder = current_folder(workspace)
+    if folder is None:
+        name = workspace.root.name
+        raise PublishError(f"{name} has published nothing yet", f"run a night first: make run PROFILE={name}")
+    return folder
+
+
 def _refuse_lost_pointer(workspace: Workspace, pointer: Path) -> None:
     """Once a night was published there is a pointer; without it tier history would begin anew."""
     snapshots = sorted(path.parent.name for path in workspace.published.glob(f"[0-9]*/{MANIFEST}"))

@@ -14,7 +14,7 @@ import duckdb
 from customer_tiering.errors import TieringError
 from customer_tiering.nightly.journal import JOURNAL
 from customer_tiering.profile import Profile
-from customer_tiering.publish.snapshot import DATABASE, Manifest, current_folder, read_manifest
+from customer_tiering.publish.snapshot import DATABASE, Manifest, published_folder, read_manifest
 from customer_tiering.report.words import Words
 from customer_tiering.workspace import Workspace
 
@@ -45,11 +45,7 @@ def build_reports(profile: Profile, out: Path | None = None) -> ReportFiles:
     Raises ``TieringError`` when nothing is published, or when ``out`` cannot be written.
     """
     workspace = profile.workspace
-    snapshot = current_folder(workspace)
-    if snapshot is None:
-        raise TieringError(
-            f"{profile.name} has published nothing yet", f"run a night first: make run PROFILE={profile.name}"
-        )
+    snapshot = published_folder(workspace)
     manifest = read_manifest(snapshot)
     own = workspace.run_folder(f"{manifest.as_of_date}_{manifest.run_id}")
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -15,9 +14,9 @@ import duckdb
 
 from customer_tiering.errors import TieringError
 from customer_tiering.profile import Profile
-from customer_tiering.publish.snapshot import DATABASE, current_folder, read_manifest
+from customer_tiering.publish.snapshot import DATABASE, published_folder, read_manifest
 from customer_tiering.warehouse.build import run_dbt
-from customer_tiering.warehouse.connection import warehouse_lock
+from customer_tiering.warehouse.connection import copy_warehouse
 from customer_tiering.warehouse.identifiers import literal, quote
 from customer_tiering.warehouse.nights import PlannedNight, land_as_of_dates, make_build_inputs
 from customer_tiering.warehouse.overrides import land_overrides, load_overrides
@@ -80,11 +79,7 @@ def what_if(profile: Profile, scheme: str | None, settings: Iterable[str], seeds
     profile's do. Raises ``TieringError``, or ``RulesError`` when the changed rules contradict themselves.
     """
     workspace = profile.workspace
-    snapshot = current_folder(workspace)
-    if snapshot is None:
-        raise TieringError(
-            f"{profile.name} has published nothing yet", f"run a night first: make run PROFILE={profile.name}"
-        )
+    snapshot = published_folder(workspace)
     manifest = read_manifest(snapshot)
     settings = list(settings)
     reweighted = [setting.split(".")[1] for setting in settings if setting.startswith("weights.")]
@@ -99,10 +94,7 @@ def what_if(profile: Profile, scheme: str | None, settings: Iterable[str], seeds
         raise TieringError(f"there is no scheme {scheme!r}", f"choose one of {', '.join(rules.schemes())}")
     with tempfile.TemporaryDirectory(prefix="what-if-") as folder:
         copy = Path(folder) / "warehouse.duckdb"
-        with warehouse_lock(workspace):
-            if not workspace.warehouse.exists():
-                raise TieringError("there is no warehouse to compute on", "run a night first: it is made again")
-            shutil.copyfile(workspace.warehouse, copy)
+        copy_warehouse(workspace, copy)
         with duckdb.connect(str(copy)) as connection:
             version = land_rules(connection, rules, manifest.night)
             make_build_inputs(connection)

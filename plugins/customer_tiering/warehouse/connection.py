@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +41,20 @@ def warehouse_lock(workspace: Workspace, wait_seconds: float = _WAIT_SECONDS) ->
         yield
     finally:
         lock.release()
+
+
+def check_warehouse(workspace: Workspace) -> None:
+    """Raises ``TieringError`` when the company has no warehouse: before its first night, or after it was removed."""
+    if not workspace.warehouse.exists():
+        name = workspace.root.name
+        raise TieringError(f"{name} has no warehouse yet", f"run a night first, it makes one: make run PROFILE={name}")
+
+
+def copy_warehouse(workspace: Workspace, target: Path) -> None:
+    """Copy the warehouse between two steps of a night, to compute beside it. Raises ``TieringError``, ``NightBusy``."""
+    with warehouse_lock(workspace):
+        check_warehouse(workspace)
+        shutil.copyfile(workspace.warehouse, target)
 
 
 @contextmanager
