@@ -21,6 +21,20 @@
     )
 {%- endmacro %}
 
+{#- The sampled customers under their ids in one source; `per_night` also says which night sampled them. -#}
+{% macro sampled_ids(source, per_night=false) -%}
+    select distinct
+        ids.source_customer_id,
+        ids.customer_id
+        {%- if per_night %},
+        customers.as_of_date
+        {%- endif %}
+    from {{ ref('int_customer_ids') }} as ids
+    inner join {{ ref('audit_customers') }} as customers
+        on ids.customer_id = customers.customer_id
+    where ids.source = '{{ source }}'
+{%- endmacro %}
+
 {#- Enabled sources that feed one of these canonical entities. -#}
 {% macro sources_feeding(entities) -%}
     {%- set feeding = [] -%}

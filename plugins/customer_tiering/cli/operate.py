@@ -102,7 +102,7 @@ def privacy_scan(
 
     Exit code 1 when there are any.
     """
-    from customer_tiering.quality.privacy import scan
+    from customer_tiering.quality.privacy_scan import scan
 
     for path in extra or []:
         if not path.exists():

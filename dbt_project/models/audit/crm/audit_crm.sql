@@ -2,14 +2,7 @@
 -- audited night. Of a customer's accounts that were reviewed on the same day the first by number holds.
 with sampled as (
 
-    select distinct
-        ids.source_customer_id,
-        ids.customer_id,
-        customers.as_of_date
-    from {{ ref('int_customer_ids') }} as ids
-    inner join {{ ref('audit_customers') }} as customers
-        on ids.customer_id = customers.customer_id
-    where ids.source = 'crm'
+    {{ sampled_ids('crm', per_night=true) }}
 
 ),
 

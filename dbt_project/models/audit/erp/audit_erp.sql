@@ -3,13 +3,7 @@
 -- tables are read where they are narrowed, not through a CTE of their own: engines keep a CTE that is used twice.
 with sampled as (
 
-    select distinct
-        ids.source_customer_id,
-        ids.customer_id
-    from {{ ref('int_customer_ids') }} as ids
-    inner join {{ ref('audit_customers') }} as customers
-        on ids.customer_id = customers.customer_id
-    where ids.source = 'erp'
+    {{ sampled_ids('erp') }}
 
 ),
 

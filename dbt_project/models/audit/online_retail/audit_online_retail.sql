@@ -9,13 +9,7 @@
 {%- endset %}
 with sampled as (
 
-    select distinct
-        ids.source_customer_id,
-        ids.customer_id
-    from {{ ref('int_customer_ids') }} as ids
-    inner join {{ ref('audit_customers') }} as customers
-        on ids.customer_id = customers.customer_id
-    where ids.source = 'online_retail'
+    {{ sampled_ids('online_retail') }}
 
 ),
 

@@ -48,6 +48,36 @@ published_tiers as (
 
 ),
 
+scored as (
+
+    select
+        sampled.as_of_date,
+        sampled.scheme,
+        sampled.customer_id,
+        published.score as published_score,
+        again.score as recomputed_score,
+        published.computed_tier as published_tier,
+        again.tier as recomputed_tier,
+        again.score_unknown,
+        again.tier_unknown,
+        case
+            when again.customer_id is null
+                then 'schemes of kind ' || sampled.kind || ' compare customers with each other'
+        end as not_comparable
+    from sampled
+    left join scores as again
+        on
+            sampled.customer_id = again.customer_id
+            and sampled.scheme = again.scheme
+            and sampled.as_of_date = again.as_of_date
+    left join published_tiers as published
+        on
+            sampled.customer_id = published.customer_id
+            and sampled.scheme = published.scheme
+            and sampled.as_of_date = published.as_of_date
+
+),
+
 items as (
 
     select
@@ -78,56 +108,28 @@ items as (
             and uses.indicator = published.indicator
     union all
     select
-        sampled.as_of_date,
-        sampled.scheme,
-        sampled.customer_id,
+        as_of_date,
+        scheme,
+        customer_id,
         'score' as item,
-        published.score as published_value,
-        again.score as recomputed_value,
+        published_score as published_value,
+        recomputed_score as recomputed_value,
         cast(null as varchar) as published_level,
         cast(null as varchar) as recomputed_level,
-        case
-            when again.customer_id is null
-                then 'schemes of kind ' || sampled.kind || ' compare customers with each other'
-            when again.score_unknown is not null then 'needs ' || again.score_unknown
-        end as reason
-    from sampled
-    left join scores as again
-        on
-            sampled.customer_id = again.customer_id
-            and sampled.scheme = again.scheme
-            and sampled.as_of_date = again.as_of_date
-    left join published_tiers as published
-        on
-            sampled.customer_id = published.customer_id
-            and sampled.scheme = published.scheme
-            and sampled.as_of_date = published.as_of_date
+        coalesce(not_comparable, 'needs ' || score_unknown) as reason
+    from scored
     union all
     select
-        sampled.as_of_date,
-        sampled.scheme,
-        sampled.customer_id,
+        as_of_date,
+        scheme,
+        customer_id,
         'tier' as item,
         cast(null as decimal(30, 12)) as published_value,
         cast(null as decimal(30, 12)) as recomputed_value,
-        published.computed_tier as published_level,
-        again.tier as recomputed_level,
-        case
-            when again.customer_id is null
-                then 'schemes of kind ' || sampled.kind || ' compare customers with each other'
-            when again.tier_unknown is not null then 'needs ' || again.tier_unknown
-        end as reason
-    from sampled
-    left join scores as again
-        on
-            sampled.customer_id = again.customer_id
-            and sampled.scheme = again.scheme
-            and sampled.as_of_date = again.as_of_date
-    left join published_tiers as published
-        on
-            sampled.customer_id = published.customer_id
-            and sampled.scheme = published.scheme
-            and sampled.as_of_date = published.as_of_date
+        published_tier as published_level,
+        recomputed_tier as recomputed_level,
+        coalesce(not_comparable, 'needs ' || tier_unknown) as reason
+    from scored
 
 ),
 
