@@ -21,12 +21,7 @@ settings as (
 
 select
     as_of_dates.as_of_date,
-    {%- for name in whole %}
-    cast(max(case when settings.setting = '{{ name }}' then settings.value end) as integer) as {{ name }},
-    {%- endfor %}
-    {%- for name in numbers %}
-    cast(max(case when settings.setting = '{{ name }}' then settings.value end) as decimal(24, 6)) as {{ name }},
-    {%- endfor %}
+    {{ settings_as_columns(whole, numbers) }},
     as_of_dates.rules_version
 from as_of_dates
 inner join settings

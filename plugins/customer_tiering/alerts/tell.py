@@ -20,6 +20,9 @@ from customer_tiering.errors import ProfileError, TieringError
 from customer_tiering.profile import Profile
 from customer_tiering.publish.snapshot import Manifest
 
+OPERATORS = "operators"
+"""Recipient of notices; where persons are addressed it needs an address, or ``alerts.fallback`` stands in."""
+
 _ROOM = 1_000_000  # of a channel that cannot be opened; its letters are composed all the same
 _FEWEST_ROWS = 50
 
@@ -201,10 +204,6 @@ def add_notices(
         for channel in operator_channels(profile)
         if channel not in (without or set())
     }
-
-
-OPERATORS = "operators"
-"""Recipient of notices; where persons are addressed it needs an address, or ``alerts.fallback`` stands in."""
 
 
 def _quality_facts(profile: Profile, published: Published, night: str, warnings: list[str]) -> dict[str, Any]:
