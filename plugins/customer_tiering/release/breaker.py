@@ -321,7 +321,9 @@ class _Judge:
         judged = min(of, of if base is None else base) >= self.limits.min_customers
         beyond = round(distance, 6) > limit and round(distance * of, 6) >= self.limits.min_moved
         shown = (f"± {limit * 100:.0f} points 百分点" if before is not None else f"{limit:.0%}") if judged else None
-        figure = Figure(name, group, None if before is None else float(before), share, "share", shown, judged and beyond)
+        figure = Figure(
+            name, group, None if before is None else float(before), share, "share", shown, judged and beyond
+        )
         self.verdict.figures.append(figure)
 
     # --- where things are ---------------------------------------------------------------------------------
