@@ -1,11 +1,9 @@
-"""One customer over all sources: the sample company against its truth, and decisions that last over nights."""
+"""One customer over all sources: decisions that last over nights."""
 
 from __future__ import annotations
 
-import csv
 import re
 import shutil
-from collections import Counter
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -16,14 +14,11 @@ from typer.testing import CliRunner
 
 from customer_tiering.cli.main import app
 from customer_tiering.errors import TieringError
-from customer_tiering.identity.matching import load_model
 from customer_tiering.identity.night import decide_identities
 from customer_tiering.identity.store import DecisionStore
 from customer_tiering.profile import load_profile
 from customer_tiering.publish.snapshot import checksums, current_folder
 from customer_tiering.sample import company_state, generate_company
-from customer_tiering.sample.evaluation import evaluate_identities
-from customer_tiering.warehouse.connection import open_warehouse
 from customer_tiering.workspace import Workspace
 from nights import mart_rows, run_night
 
@@ -33,9 +28,9 @@ pytestmark = pytest.mark.slow
 class Sample:
     """A generated company and its nights."""
 
-    def __init__(self, seed: int | None, dirt: float) -> None:
+    def __init__(self) -> None:
         self.workspace: Workspace = load_profile("sample").workspace
-        generate_company(self.root, dirt=dirt, **({"seed": seed} if seed else {}))
+        generate_company(self.root)
         state = company_state(self.root)
         assert state is not None
         self.first = state.until
@@ -49,59 +44,6 @@ class Sample:
         return {
             row["own_id"]: row["customer_id"] for row in mart_rows(self.workspace, "select * from bridge_customer_ids")
         }
-
-    def truth(self) -> dict[str, str]:
-        """True company by record."""
-        with (self.root / "truth_identity.csv").open(encoding="utf-8", newline="") as stream:
-            return {f"{row['source']}-{row['source_key']}": row["true_company"] for row in csv.DictReader(stream)}
-
-
-@pytest.fixture(scope="module", params=[(None, 1.0), (7, 2.0)], ids=["default", "another seed, twice the dirt"])
-def sample(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TIERING_VAR", str(tmp_path_factory.mktemp("identity")))
-        made = Sample(*request.param)
-        run_night("sample", made.first, "first")
-        yield made
-
-
-def pairwise(of: dict[str, str]) -> set[frozenset[str]]:
-    groups: dict[str, list[str]] = {}
-    for name, group in of.items():
-        groups.setdefault(group, []).append(name)
-    return {frozenset((a, b)) for names in groups.values() for a in names for b in names if a < b}
-
-
-def test_customers_are_the_true_companies(sample: Sample) -> None:
-    """Pairwise precision and recall are at least 0.99, also without the pairs that the crosswalk gives."""
-    with open_warehouse(sample.workspace) as connection:
-        scores = evaluate_identities(connection, sample.root / "truth_identity.csv")
-    assert [score.pairs for score in scores] == ["all", "without crosswalk"]
-    assert scores[1].true >= 100
-    assert [score for score in scores if min(score.recall, score.precision) < 0.99] == []
-
-    # The figures agree with a count in another way.
-    found, true = pairwise(sample.bridge()), pairwise(sample.truth())
-    assert (scores[0].true, scores[0].found, scores[0].hits) == (len(true), len(found), len(found & true))
-
-
-def test_every_method_is_needed_and_named(sample: Sample) -> None:
-    methods = Counter(row["method"] for row in mart_rows(sample.workspace, "select method from bridge_customer_ids"))
-    assert set(methods) == {"own_id", "crosswalk", "tax_id", "phone", "name", "fuzzy"}
-    fuzzy = mart_rows(sample.workspace, "select * from fct_identity_decisions where method = 'fuzzy'")
-    assert {row["model_version"] for row in fuzzy} == {load_model().version}
-    assert all(row["match_weight"] >= 12 and row["via_record_id"] and row["agreed_keys"] for row in fuzzy)
-
-
-def test_an_agent_that_shares_a_phone_is_another_customer_and_asked_about(sample: Sample) -> None:
-    agents = [name for name in sample.truth() if name.startswith("crm-A6")]
-    bridge, listed = sample.bridge(), mart_rows(sample.workspace, "select * from fct_identity_review")
-    assert agents
-    assert all(bridge[name] == name for name in agents)
-    asked = {row["left_record_id"] for row in listed} | {row["right_record_id"] for row in listed}
-    assert asked & set(agents)
-    assert all(re.fullmatch(r"\d{3}\*{4}\d{4}", row["left_phone_masked"]) for row in listed)
-    assert all(row["reason_en"] and row["reason_zh"] and row["left_name"] and row["right_name"] for row in listed)
 
 
 def invoke(*arguments: str) -> str:
@@ -117,7 +59,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     fourth. What is known of each night."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TIERING_VAR", str(tmp_path_factory.mktemp("story")))
-        made, told = Sample(None, 1.0), {}
+        made, told = Sample(), {}
         nights: list[dict[str, str]] = []
 
         def night(number: int) -> None:

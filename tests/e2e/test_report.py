@@ -93,7 +93,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
         state = company_state(source)
         assert state is not None
         run_night(NAME, state.until, "first")
-        night = run_night(NAME, state.until + timedelta(days=1), "second")
+        night = run_night(NAME, state.until + timedelta(days=1), "second", with_report=True)
         yield Company(night, root)
 
 
