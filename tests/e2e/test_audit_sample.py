@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,46 +11,32 @@ import duckdb
 import pytest
 
 from customer_tiering.errors import GateBlocked
-from customer_tiering.profile import Profile, load_profile
+from customer_tiering.profile import Profile
 from customer_tiering.publish.snapshot import DATABASE, current_folder
 from customer_tiering.quality.mart_gate import audit_marts
 from customer_tiering.report.page import render_report
 from customer_tiering.report.tables import AUDIT, fill
 from customer_tiering.report.words import Words
-from customer_tiering.sample import company_state, generate_company
 from customer_tiering.warehouse.build import run_dbt
-from nights import mart_rows, run_night
+from nights import mart_rows
 
 pytestmark = pytest.mark.slow
 SCHEME = "account_360"
 RUN = ["run", "--select", "audit", "fct_audit_sample"]
 
 
-@pytest.fixture(scope="module")
-def profile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Profile]:
-    """The sample company, smaller, after one night."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TIERING_VAR", str(tmp_path_factory.mktemp("audit")))
-        found = load_profile("sample")
-        generate_company(found.workspace.root / "source", customers=150, years=2)
-        state = company_state(found.workspace.root / "source")
-        assert state is not None
-        run_night("sample", state.until, "first")
-        yield found
-
-
 @pytest.fixture
-def side_copy(profile: Profile, tmp_path: Path) -> Path:
+def side_copy(sample: Profile, tmp_path: Path) -> Path:
     """A copy of the warehouse whose figures a test may make wrong."""
-    return Path(shutil.copy(profile.workspace.warehouse, tmp_path / "warehouse.duckdb"))
+    return Path(shutil.copy(sample.workspace.warehouse, tmp_path / "warehouse.duckdb"))
 
 
-def gate(profile: Profile, warehouse: Path, results: Path) -> list[str]:
+def gate(sample: Profile, warehouse: Path, results: Path) -> list[str]:
     """What the gate on the marts says of a warehouse."""
     with duckdb.connect(str(warehouse)) as connection:
         (night,) = one(connection, "select max(as_of_date) from marts.fct_audit_sample")
         return audit_marts(
-            connection, profile.workspace, night, results_dir=results, run_time=datetime(2026, 4, 1, tzinfo=UTC)
+            connection, sample.workspace, night, results_dir=results, run_time=datetime(2026, 4, 1, tzinfo=UTC)
         )
 
 
@@ -61,15 +46,15 @@ def one(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[Any, ...]:
     return row
 
 
-def test_every_figure_that_is_computed_again_agrees(profile: Profile) -> None:
-    rows = mart_rows(profile.workspace, "select scheme, item, status, customer_id from fct_audit_sample")
+def test_every_figure_that_is_computed_again_agrees(sample: Profile) -> None:
+    rows = mart_rows(sample.workspace, "select scheme, item, status, customer_id from fct_audit_sample")
     assert {row["status"] for row in rows} == {"agrees", "not_recomputed"}
     assert {row["item"] for row in rows if row["scheme"] == SCHEME and row["status"] == "agrees"} == {
         *("annual_spend", "profit_margin", "industry_rank", "demand_match", "churn_rate", "on_time_payment_rate"),
         *("strategic_level", "score", "tier"),
     }
     tiers = mart_rows(
-        profile.workspace,
+        sample.workspace,
         "select t.scheme, d.tier_rank, count(*) as customers from fct_customer_tiers t "
         "join dim_tiers d on t.scheme = d.scheme and t.effective_tier = d.tier group by all",
     )
@@ -83,12 +68,12 @@ def test_every_figure_that_is_computed_again_agrees(profile: Profile) -> None:
     assert sampled == {scheme: -(-customers // 10) for scheme, (_, customers) in best.items()}
 
 
-def test_everybody_agrees_when_everybody_is_sampled(profile: Profile, side_copy: Path, tmp_path: Path) -> None:
+def test_everybody_agrees_when_everybody_is_sampled(sample: Profile, side_copy: Path, tmp_path: Path) -> None:
     with duckdb.connect(str(side_copy)) as connection:
         connection.execute("update rules.settings set value = '1' where setting = 'audit_share'")
         connection.execute("update rules.settings set value = '10000' where setting = 'audit_max_customers'")
         connection.execute("update rules.tiers set tier_rank = 1")
-    run_dbt(profile, RUN, tmp_path, warehouse=side_copy)
+    run_dbt(sample, RUN, tmp_path, warehouse=side_copy)
     with duckdb.connect(str(side_copy)) as connection:
         found = connection.execute("select * from marts.fct_audit_sample where status = 'differs'").fetchall()
         assert found == []
@@ -120,27 +105,27 @@ def test_everybody_agrees_when_everybody_is_sampled(profile: Profile, side_copy:
     ids=["score", "indicator", "tier", "overlooked order"],
 )
 def test_a_planted_wrong_figure_keeps_the_night_back(
-    plant: str, said: str, profile: Profile, side_copy: Path, tmp_path: Path
+    plant: str, said: str, sample: Profile, side_copy: Path, tmp_path: Path
 ) -> None:
     with duckdb.connect(str(side_copy)) as connection:
         (customer,) = one(connection, f"select min(customer_id) from marts.fct_audit_sample where scheme = '{SCHEME}'")
-        before = current_folder(profile.workspace)
+        before = current_folder(sample.workspace)
         done = plant.format(scheme=SCHEME, customer=customer)
         if done.startswith("update"):
             done += f" and customer_id = '{customer}'"
         assert one(connection, done) == (1,), "nothing was planted"
-    run_dbt(profile, RUN, tmp_path, warehouse=side_copy)
+    run_dbt(sample, RUN, tmp_path, warehouse=side_copy)
     with pytest.raises(GateBlocked) as held:
-        gate(profile, side_copy, tmp_path)
+        gate(sample, side_copy, tmp_path)
     assert "rule marts.fct_audit_sample.figures_agree" in held.value.problem
     assert f"{customer}: {said} {SCHEME} is " in held.value.problem
     assert ", computed again " in held.value.problem
     assert "waive" not in held.value.next_step
-    assert current_folder(profile.workspace) == before
+    assert current_folder(sample.workspace) == before
 
 
-def test_page_and_workbook_tell_the_sample(profile: Profile) -> None:
-    folder = current_folder(profile.workspace)
+def test_page_and_workbook_tell_the_sample(sample: Profile) -> None:
+    folder = current_folder(sample.workspace)
     assert folder is not None
     with duckdb.connect(str(folder / DATABASE), read_only=True) as connection:
         connection.execute("use marts")

@@ -18,13 +18,12 @@ import pytest
 import sqlalchemy as sa
 import yaml
 
-from customer_tiering.profile import Profile, load_profile
+from customer_tiering.profile import Profile
 from customer_tiering.publish.contract import contract_folder, contract_version, marts_of_manifest, marts_of_models
 from customer_tiering.publish.postgres import publish_to_postgres
 from customer_tiering.publish.snapshot import DATABASE, MANIFEST, current_folder, point_current_to, read_manifest
-from customer_tiering.sample import generate_company
 from customer_tiering.workspace import project_root
-from nights import mart_rows, run_night
+from nights import mart_rows
 from postgres import running_postgres
 
 pytestmark = pytest.mark.slow
@@ -35,15 +34,9 @@ SNIPPETS = re.findall(r"^## ([^\n]+)\n(?:(?!^## ).)*?^```python\n(.*?)^```$", PA
 
 
 @pytest.fixture(scope="module")
-def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Profile]:
-    """The sample company, small, with one published night; ``var/`` lies in the folder that snippets are run in."""
-    root = tmp_path_factory.mktemp("bi")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TIERING_VAR", str(root / "var"))
-        profile = load_profile("sample")
-        generate_company(profile.workspace.root / "source", customers=40, years=2, until=NIGHT)
-        run_night("sample", NIGHT)
-        yield profile
+def company(sample: Profile) -> Profile:
+    """``var/`` lies in the folder that snippets are run in."""
+    return sample
 
 
 def published(company: Profile) -> Path:
@@ -124,7 +117,7 @@ def test_the_documented_engine_sees_a_new_night_and_open_connections_do_not(
         assert kept.execute(latest).scalar() == NIGHT
         assert seen(pooled) == NIGHT, "what the page warns of"
         with pytest.raises(duckdb.ConnectionException, match="different configuration than existing connections"):
-            duckdb.connect(str(published(company) / ".." / f"{NIGHT}_test" / DATABASE), read_only=True)
+            duckdb.connect(str(published(company) / ".." / f"{NIGHT}_first" / DATABASE), read_only=True)
         pooled.dispose()
         assert seen(pooled) == later
     pooled.dispose()

@@ -13,10 +13,9 @@ import duckdb
 import pytest
 from rich.console import Console
 
-from customer_tiering.profile import Profile, load_profile
+from customer_tiering.profile import Profile
 from customer_tiering.publish.snapshot import current_folder
 from customer_tiering.report.assessment import render_assessment
-from customer_tiering.sample import generate_company
 from customer_tiering.scoring.explain import explain
 from customer_tiering.scoring.what_if import what_if
 from customer_tiering.warehouse.build import run_dbt
@@ -180,17 +179,6 @@ def test_what_if_recomputes_clusters(groups: Profile, tmp_path: Path) -> None:
 # --- many nights at once -------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Profile]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TIERING_VAR", str(tmp_path_factory.mktemp("nights")))
-        patch.delenv("TIERING_PROFILES", raising=False)
-        profile = load_profile("sample")
-        generate_company(profile.workspace.root / "source", customers=120, years=2)
-        run_night("sample", NIGHT)
-        yield profile
-
-
 def clusters_of(profile: Profile, folder: Path, days: list[date], order_by: str) -> dict[date, dict[str, str]]:
     """Levels of the shipped scheme per night, built on a copy of the warehouse whose customers stand in that order."""
     folder.mkdir()
@@ -214,25 +202,25 @@ def clusters_of(profile: Profile, folder: Path, days: list[date], order_by: str)
     return levels
 
 
-def test_many_nights_at_once_are_each_what_they_are_alone(company: Profile, tmp_path: Path) -> None:
+def test_many_nights_at_once_are_each_what_they_are_alone(sample: Profile, tmp_path: Path) -> None:
     """Built together, alone, again, and from rows in another order: the same customers, the same clusters."""
     days = [date(2025, 1, 31), date(2025, 9, 30), NIGHT]
-    together = clusters_of(company, tmp_path / "together", days, "customer_id")
+    together = clusters_of(sample, tmp_path / "together", days, "customer_id")
     assert all(set(levels.values()) == {"core", "major", "regular", "marginal"} for levels in together.values())
     assert together[days[0]] != together[days[2]]
     for number, order_by in ((0, "customer_id"), (2, "hash(customer_id)")):
-        alone = clusters_of(company, tmp_path / f"alone-{number}", [days[number]], order_by)
+        alone = clusters_of(sample, tmp_path / f"alone-{number}", [days[number]], order_by)
         assert alone == {days[number]: together[days[number]]}
     published = {
         row["customer_id"]: row["effective_tier"]
-        for row in mart_rows(company.workspace, "select * from fct_customer_tiers where scheme = 'rfm_clusters'")
+        for row in mart_rows(sample.workspace, "select * from fct_customer_tiers where scheme = 'rfm_clusters'")
     }
     assert together[NIGHT] == published
 
 
-def test_better_clusters_spend_more_on_average(company: Profile) -> None:
+def test_better_clusters_spend_more_on_average(sample: Profile) -> None:
     rows = mart_rows(
-        company.workspace,
+        sample.workspace,
         "select d.tier_rank, avg(i.cumulative_spend) spend from fct_customer_tiers t "
         "join fct_customer_indicators i using (customer_id) join dim_tiers d on d.scheme = t.scheme "
         "and d.tier = t.effective_tier where t.scheme = 'rfm_clusters' group by 1 order by 1",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from customer_tiering.cli.main import app
 from customer_tiering.errors import TieringError
 from customer_tiering.identity.night import decide_identities
 from customer_tiering.identity.store import DecisionStore
-from customer_tiering.profile import load_profile
+from customer_tiering.profile import Profile, load_profile
 from customer_tiering.publish.snapshot import checksums, current_folder
 from customer_tiering.sample import company_state, generate_company
 from customer_tiering.workspace import Workspace
@@ -28,9 +27,8 @@ pytestmark = pytest.mark.slow
 class Sample:
     """A generated company and its nights."""
 
-    def __init__(self) -> None:
-        self.workspace: Workspace = load_profile("sample").workspace
-        generate_company(self.root)
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
         state = company_state(self.root)
         assert state is not None
         self.first = state.until
@@ -54,53 +52,48 @@ def invoke(*arguments: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+def story(sample: Profile) -> dict[str, Any]:
     """Four nights of a company: decisions after the first, a reversal after the second, a lost warehouse before the
     fourth. What is known of each night."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TIERING_VAR", str(tmp_path_factory.mktemp("story")))
-        made, told = Sample(), {}
-        nights: list[dict[str, str]] = []
+    made, told = Sample(sample.workspace), {}
+    nights = [made.bridge()]
 
-        def night(number: int) -> None:
-            day: date = made.first + timedelta(days=number)
-            generate_company(made.root, until=day)
-            run_night("sample", day, f"n{number}")
-            nights.append(made.bridge())
-
-        night(0)
-        (doubt, *_) = mart_rows(made.workspace, "select * from fct_identity_review order by review_rank")
-        duplicate = next(
-            row
-            for row in mart_rows(
-                made.workspace, "select * from bridge_customer_ids where method = 'fuzzy' order by own_id"
-            )
-        )
-        told |= {"doubt": doubt, "duplicate": duplicate, "made": made, "nights": nights}
-        who = ("--owner", "test", "--reason", "known")
-        told["merge"] = invoke("identity", "merge", doubt["right_customer_id"], doubt["left_customer_id"], *who)
-        told["merge again"] = invoke("identity", "merge", doubt["left_customer_id"], doubt["right_customer_id"], *who)
-        told["split"] = invoke("identity", "split", "crm", duplicate["source_customer_id"], *who)
-        files = len(list(made.workspace.decisions.iterdir()))
-        run_night("sample", made.first, "again")
-        told["rerun"] = made.bridge()
-        told["files of the rerun"] = len(list(made.workspace.decisions.iterdir())) - files
-        night(1)
-        told["shown"] = invoke("identity", doubt["left_customer_id"])
-        told["review"] = invoke("identity", "review")
-        told["merge back"] = invoke("identity", "merge", duplicate["own_id"], duplicate["customer_id"], *who)
-        loser = next(c for c in (doubt["left_customer_id"], doubt["right_customer_id"]) if nights[1][c] != c)
-        told["loser"] = loser
-        told["split back"] = invoke("identity", "split", *loser.split("-", 1), *who)
-        night(2)
-        folder = current_folder(made.workspace)
-        assert folder is not None
-        told["checksums"] = checksums(folder)
-        shutil.rmtree(made.workspace.warehouse.parent)
-        shutil.rmtree(made.workspace.landing)
-        run_night("sample", made.first + timedelta(days=2), "rebuilt")
+    def night(number: int) -> None:
+        day: date = made.first + timedelta(days=number)
+        generate_company(made.root, until=day)
+        run_night("sample", day, f"n{number}")
         nights.append(made.bridge())
-        yield told
+
+    (doubt, *_) = mart_rows(made.workspace, "select * from fct_identity_review order by review_rank")
+    duplicate = next(
+        row
+        for row in mart_rows(made.workspace, "select * from bridge_customer_ids where method = 'fuzzy' order by own_id")
+    )
+    told |= {"doubt": doubt, "duplicate": duplicate, "made": made, "nights": nights}
+    who = ("--owner", "test", "--reason", "known")
+    told["merge"] = invoke("identity", "merge", doubt["right_customer_id"], doubt["left_customer_id"], *who)
+    told["merge again"] = invoke("identity", "merge", doubt["left_customer_id"], doubt["right_customer_id"], *who)
+    told["split"] = invoke("identity", "split", "crm", duplicate["source_customer_id"], *who)
+    files = len(list(made.workspace.decisions.iterdir()))
+    run_night("sample", made.first, "again")
+    told["rerun"] = made.bridge()
+    told["files of the rerun"] = len(list(made.workspace.decisions.iterdir())) - files
+    night(1)
+    told["shown"] = invoke("identity", doubt["left_customer_id"])
+    told["review"] = invoke("identity", "review")
+    told["merge back"] = invoke("identity", "merge", duplicate["own_id"], duplicate["customer_id"], *who)
+    loser = next(c for c in (doubt["left_customer_id"], doubt["right_customer_id"]) if nights[1][c] != c)
+    told["loser"] = loser
+    told["split back"] = invoke("identity", "split", *loser.split("-", 1), *who)
+    night(2)
+    folder = current_folder(made.workspace)
+    assert folder is not None
+    told["checksums"] = checksums(folder)
+    shutil.rmtree(made.workspace.warehouse.parent)
+    shutil.rmtree(made.workspace.landing)
+    run_night("sample", made.first + timedelta(days=2), "rebuilt")
+    nights.append(made.bridge())
+    return told
 
 
 def test_a_merge_lasts_is_explained_and_can_be_taken_back(story: dict[str, Any]) -> None:

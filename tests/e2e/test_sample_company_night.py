@@ -27,22 +27,30 @@ from nights import mart_rows, run_night
 pytestmark = pytest.mark.slow
 
 
-DEFAULT, OTHER = (None, 1.0), (7, 2.0)
+DEFAULT, OTHER = None, (7, 2.0)
 
 
 @pytest.fixture(scope="module", params=[DEFAULT, OTHER], ids=["default", "another seed, twice the dirt"])
 def company(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Workspace, date]]:
+    if request.param == DEFAULT:
+        workspace = request.getfixturevalue("sample").workspace
+        yield workspace, last_day(workspace)
+        return
     seed, dirt = request.param
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TIERING_VAR", str(tmp_path_factory.mktemp("sample")))
+        patch.setenv("TIERING_VAR", str(tmp_path_factory.mktemp("other")))
         workspace = load_profile("sample").workspace
-        generate_company(workspace.root / "source", dirt=dirt, **({"seed": seed} if seed else {}))
-        state = company_state(workspace.root / "source")
-        assert state is not None
-        run_night("sample", state.until, "first", with_report=True)
-        yield workspace, state.until
+        generate_company(workspace.root / "source", seed=seed, dirt=dirt)
+        run_night("sample", last_day(workspace), "first", with_report=True)
+        yield workspace, last_day(workspace)
+
+
+def last_day(workspace: Workspace) -> date:
+    state = company_state(workspace.root / "source")
+    assert state is not None
+    return state.until
 
 
 def csv_rows(path: Path) -> Iterator[dict[str, str]]:

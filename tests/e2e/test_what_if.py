@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -15,26 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from customer_tiering.errors import RulesError, TieringError
-from customer_tiering.profile import Profile, load_profile
+from customer_tiering.profile import Profile
 from customer_tiering.publish.snapshot import checksums, current_folder
 from customer_tiering.report.comparison import write_movers
-from customer_tiering.sample import generate_company
 from customer_tiering.scoring.what_if import RULES_OF_INDICATORS, Mover, WhatIf, _reweighted, what_if
 from customer_tiering.warehouse.build import parsed_project
 from customer_tiering.warehouse.rules import Row
-from nights import mart_rows, run_night
+from nights import mart_rows
 
 NIGHT = date(2026, 3, 30)
-
-
-@pytest.fixture(scope="module")
-def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Profile]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TIERING_VAR", str(tmp_path_factory.mktemp("what_if")))
-        profile = load_profile("sample")
-        generate_company(profile.workspace.root / "source", customers=80, years=2)
-        run_night("sample", NIGHT)
-        yield profile
 
 
 def fingerprint(profile: Profile) -> tuple[str, dict[str, str]]:
@@ -44,32 +32,32 @@ def fingerprint(profile: Profile) -> tuple[str, dict[str, str]]:
 
 
 @pytest.mark.slow
-def test_the_same_rules_move_nobody(company: Profile) -> None:
+def test_the_same_rules_move_nobody(sample: Profile) -> None:
     (weight,) = mart_rows(
-        company.workspace,
+        sample.workspace,
         "select distinct weight_in_dimension as weight from fct_indicator_scores "
         "where scheme = 'account_value' and indicator = 'annual_spend'",
     )
-    result = what_if(company, None, [f"weights.account_value.annual_spend={weight['weight']}"], None)
+    result = what_if(sample, None, [f"weights.account_value.annual_spend={weight['weight']}"], None)
     assert (result.scheme, result.as_of_date, result.movers) == ("account_value", str(NIGHT), [])
     assert all(shift.before == shift.after for shift in result.shifts)
 
 
 @pytest.mark.slow
-def test_other_bands_move_customers_and_touch_nothing(company: Profile, tmp_path: Path) -> None:
+def test_other_bands_move_customers_and_touch_nothing(sample: Profile, tmp_path: Path) -> None:
     """With the edge of strategic at 0 every scored customer is strategic; warehouse and snapshot stay."""
     (tmp_path / "tier_bands.csv").write_text(
         "scheme,dimension,tier,lower_bound,upper_bound,lower_included,upper_included\n"
         "account_value,,strategic,0,,true,false\naccount_value,,potential,,0,false,false\n",
         encoding="utf-8",
     )
-    before = fingerprint(company)
-    result = what_if(company, "account_value", [], tmp_path)
-    assert fingerprint(company) == before
+    before = fingerprint(sample)
+    result = what_if(sample, "account_value", [], tmp_path)
+    assert fingerprint(sample) == before
     published = {
         row["tier"]: row["customers"]
         for row in mart_rows(
-            company.workspace,
+            sample.workspace,
             "select effective_tier as tier, count(*) as customers from fct_customer_tiers "
             "where scheme = 'account_value' group by 1",
         )
@@ -85,16 +73,16 @@ def test_other_bands_move_customers_and_touch_nothing(company: Profile, tmp_path
 
 
 @pytest.mark.slow
-def test_rules_that_contradict_themselves_and_unknown_names_are_refused(company: Profile, tmp_path: Path) -> None:
+def test_rules_that_contradict_themselves_and_unknown_names_are_refused(sample: Profile, tmp_path: Path) -> None:
     (tmp_path / "tier_bands.csv").write_text(
         "scheme,dimension,tier,lower_bound,upper_bound,lower_included,upper_included\n"
         "account_value,,strategic,50,,true,false\naccount_value,,potential,,40,false,false\n",
         encoding="utf-8",
     )
     with pytest.raises(RulesError, match="gap between 40 and 50"):
-        what_if(company, None, [], tmp_path)
+        what_if(sample, None, [], tmp_path)
     with pytest.raises(RulesError, match="spend_window is 'forever'"):
-        what_if(company, None, ["settings.spend_window=forever"], None)
+        what_if(sample, None, ["settings.spend_window=forever"], None)
     for wrong, message in (
         ("weights.account_value.nps=0.5", "no single indicator"),
         ("weights.account_value.annual_spend=2", "leaves nothing"),
@@ -102,20 +90,20 @@ def test_rules_that_contradict_themselves_and_unknown_names_are_refused(company:
         ("bands=5", "not understood"),
     ):
         with pytest.raises(TieringError, match=message):
-            what_if(company, None, [wrong], None)
+            what_if(sample, None, [wrong], None)
 
 
 @pytest.mark.slow
-def test_a_setting_behind_the_indicators_computes_them_anew(company: Profile) -> None:
+def test_a_setting_behind_the_indicators_computes_them_anew(sample: Profile) -> None:
     """Published spend is of 12 months; over the calendar year of 2025 it is another sum for most customers."""
-    result = what_if(company, "spend_abc", ["settings.spend_window=calendar_year"], None)
+    result = what_if(sample, "spend_abc", ["settings.spend_window=calendar_year"], None)
     assert result.movers
     assert {mover.reason.split(" ")[0] for mover in result.movers} == {"annual_spend"}
 
 
 @pytest.mark.slow
-def test_only_some_rules_lie_behind_the_indicators(company: Profile) -> None:
-    manifest = json.loads((parsed_project(company) / "manifest.json").read_text(encoding="utf-8"))
+def test_only_some_rules_lie_behind_the_indicators(sample: Profile) -> None:
+    manifest = json.loads((parsed_project(sample) / "manifest.json").read_text(encoding="utf-8"))
     parents = {"model.customer_tiering.fct_customer_indicators", "model.customer_tiering.dim_customers"}
     while more := {name for parent in parents for name in manifest["parent_map"].get(parent, [])} - parents:
         parents |= more

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from killing import EXTRACTS, FIRST, GATES, SECOND, Company, Prepared, Slots, ru
 
 from customer_tiering.sample import generate_company
 from customer_tiering.workspace import project_root
+from sharing import made_once
 
 
 @pytest.fixture(scope="session")
@@ -20,16 +22,24 @@ def slots(tmp_path_factory: pytest.TempPathFactory) -> Slots:
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     """Two undisturbed nights; between them the company lives one day on and its tier bands change."""
-    root: Path = tmp_path_factory.mktemp("prepared")
+    root = made_once(tmp_path_factory, "two_nights", _two_nights)
+    return Prepared(**{field.name: Company(root / field.name) for field in fields(Prepared)})
+
+
+def _two_nights(root: Path) -> None:
     company = Company.create(root / "company")
+
+    def keep(point: str) -> None:
+        company.copy(root / point)
+
     generate_company(company.source, customers=40, years=2, until=FIRST)
-    fresh = company.copy(root / "fresh")
+    keep("fresh")
     run(company, FIRST, "first", ["begin", *EXTRACTS])
-    extracted = company.copy(root / "extracted")
+    keep("extracted")
     run(company, FIRST, "first", GATES)
-    gated = company.copy(root / "gated")
+    keep("gated")
     run(company, FIRST, "first", ["build", "judge", "publish", "alert", "summarise"])
-    first = company.copy(root / "first")
+    keep("first")
 
     generate_company(company.source, until=SECOND)
     bands = (project_root() / "dbt_project" / "seeds" / "tier_bands.csv").read_text(encoding="utf-8")
@@ -38,8 +48,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     assert moved != bands
     company.override_seed("tier_bands.csv", moved)
     run(company, SECOND, "second", ["begin", *EXTRACTS, *GATES, "build", "judge"])
-    second_built = company.copy(root / "second_built")
+    keep("second_built")
     run(company, SECOND, "second", ["publish"])
-    second_published = company.copy(root / "second_published")
+    keep("second_published")
     run(company, SECOND, "second", ["alert", "summarise"])
-    return Prepared(fresh, extracted, gated, first, second_built, second_published, company)
+    keep("second")
