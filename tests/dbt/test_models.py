@@ -63,6 +63,13 @@ def test_every_mart_has_a_yaml_of_its_name_with_a_contract_and_every_column_desc
         assert all(column.get("description") and column.get("data_type") for column in model["columns"]), path.stem
 
 
+def test_every_model_has_a_yaml_of_its_name_that_says_its_grain() -> None:
+    for path in sorted({*MODELS.rglob("*.sql"), *MODELS.rglob("*.py")}):
+        (model,) = yaml.safe_load(path.with_suffix(".yml").read_text(encoding="utf-8"))["models"]
+        assert model["name"] == path.stem
+        assert "one row per" in " ".join(model["description"].lower().split()), path.stem
+
+
 def test_every_model_says_its_rule_in_its_header() -> None:
     for path in MODELS.rglob("*.sql"):
         first_lines = path.read_text(encoding="utf-8").splitlines()[:2]
