@@ -311,7 +311,7 @@ def test_the_summary_adds_up(company: Company) -> None:
     assert total[2] == pytest.approx(1, abs=1e-5)
     assert total[3] == pytest.approx(float(wanted["spend"]))
     assert total[5] == pytest.approx(float(wanted["margin"]), abs=1e-5)
-    assert summary_total(report_tables.Filled(report_tables.SUMMARY))[1] == 0
+    assert summary_total(report_tables.Filled(report_tables.SUMMARY), None)[1] == 0
 
 
 def test_text_that_looks_like_a_formula_or_a_link_stays_text(company: Company) -> None:

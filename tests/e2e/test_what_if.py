@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from customer_tiering.errors import RulesError, TieringError
 from customer_tiering.profile import Profile
 from customer_tiering.publish.snapshot import checksums, current_folder
-from customer_tiering.report.comparison import write_movers
+from customer_tiering.report.comparison import write_html, write_movers
 from customer_tiering.scoring.what_if import RULES_OF_INDICATORS, Mover, WhatIf, _reweighted, what_if
 from customer_tiering.warehouse.build import parsed_project
 from customer_tiering.warehouse.rules import Row
@@ -131,3 +131,13 @@ def test_movers_are_written_safe_from_formulas(tmp_path: Path) -> None:
         (row,) = csv.DictReader(stream)
     assert row["customer_name"].startswith("'=")
     assert (row["customer_id"], row["annual_spend"]) == ("erp-1", "1.5")
+
+
+def test_names_with_square_brackets_are_text(tmp_path: Path) -> None:
+    """Not markup, which could fail, or become a link in the page."""
+    for name in ("Acme [/x]", "[link=javascript:alert(1)]Acme[/link]"):
+        mover = Mover("erp-1", name, "key", "strategic", "up", Decimal("1.5"), "annual_spend +1.00")
+        write_html(WhatIf("s", str(NIGHT), [], [mover]), tmp_path / "movers.html")
+        page = (tmp_path / "movers.html").read_text(encoding="utf-8")
+        assert "<a " not in page
+        assert name in page

@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import duckdb
+import openpyxl
 import pytest
+import xlsxwriter
 
 from customer_tiering.nightly.journal import JOURNAL
+from customer_tiering.report.figures import AVERAGE_MARGIN
 from customer_tiering.report.files import LATEST, REPORT, latest_folder, prune_reports
 from customer_tiering.report.page import shown
 from customer_tiering.report.spreadsheets import harmless
+from customer_tiering.report.workbook import cell_value
 from customer_tiering.workspace import Workspace
 
 
@@ -80,3 +85,25 @@ def test_other_texts_stay(text: str) -> None:
 )  # fmt: skip
 def test_large_amounts_are_told_in_the_units_of_the_language(value: int, zh: str, en: str) -> None:
     assert tuple(shown(value, "money")) == (zh, en)
+
+
+@pytest.mark.parametrize("name", ["<r><t>x</t></r></is></c><c r='E5'><f>1</f></c><r></r>", "<r>&</r>"])
+def test_a_name_is_never_written_as_the_workbooks_own_xml(name: str, tmp_path: Path) -> None:
+    with xlsxwriter.Workbook(tmp_path / "names.xlsx", {"constant_memory": True}) as book:
+        book.add_worksheet().write_string(0, 0, str(cell_value(name)))
+    sheet = openpyxl.load_workbook(tmp_path / "names.xlsx").active
+    assert [(cell.coordinate, cell.value) for row in sheet.iter_rows() for cell in row] == [("A1", f"'{name}")]
+
+
+def test_the_margin_of_all_leaves_out_spend_whose_margin_is_unknown() -> None:
+    with duckdb.connect() as connection:
+        connection.execute(
+            """
+            create table fct_customer_tiers as
+                from (values ('a', 's'), ('b', 's'), ('c', 's'), ('d', 'other')) t(customer_id, scheme);
+            create table fct_customer_indicators as
+                from (values ('a', 100, 0.5), ('b', 900, null), ('c', 100, 0.1), ('d', 9, 0.9))
+                t(customer_id, annual_spend, profit_margin)
+            """
+        )
+        assert connection.execute(AVERAGE_MARGIN, {"scheme": "s"}).fetchone() == (pytest.approx(0.3),)

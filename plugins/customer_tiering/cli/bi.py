@@ -34,7 +34,7 @@ def publish_postgres(
     )
     console.print(f"Postgres schema {result.schema} shows {result.snapshot}: {done}", highlight=False, soft_wrap=True)
     for warning in result.warnings:
-        console.print(f"Warning: {warning}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"Warning: {warning}", highlight=False, soft_wrap=True)
 
 
 def copy_to_postgres(company: Profile) -> None:

@@ -46,7 +46,7 @@ def train(
         print((folder / CARD).read_text(encoding="utf-8"))
     else:
         console.print(Markdown((folder / CARD_TEXT).read_text(encoding="utf-8")))
-        console.print(f"card: {folder / CARD_TEXT}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"card: {folder / CARD_TEXT}", highlight=False, soft_wrap=True)
 
 
 @command

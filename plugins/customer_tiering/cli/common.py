@@ -11,11 +11,20 @@ from rich.console import Console
 
 from customer_tiering.errors import TieringError
 
-console = Console(width=None if sys.stdout.isatty() else 110)
-errors = Console(stderr=True)
+# Names and messages come from sources and may hold square brackets: what is markup says so where it is printed.
+console = Console(width=None if sys.stdout.isatty() else 110, markup=False)
+errors = Console(stderr=True, markup=False)
 
 ProfileOption = Annotated[str, typer.Option("--profile", "-p", envvar="TIERING_PROFILE", help="Company to work on.")]
 DEFAULT_PROFILE = "sample"
+
+
+def show_error(error: TieringError) -> None:
+    """Problem and next step on the error stream."""
+    errors.print("Error: ", style="red bold", end="")
+    errors.print(error.problem, highlight=False)
+    if error.next_step:
+        errors.print(f"Next step: {error.next_step}", highlight=False)
 
 
 def guarded(function: Any) -> Any:
@@ -26,10 +35,7 @@ def guarded(function: Any) -> Any:
         try:
             return function(*args, **kwargs)
         except TieringError as error:
-            errors.print("[red bold]Error:[/] ", end="")
-            errors.print(error.problem, markup=False, highlight=False)
-            if error.next_step:
-                errors.print(f"Next step: {error.next_step}", markup=False, highlight=False)
+            show_error(error)
             raise typer.Exit(1) from error
 
     return run

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from typer.core import TyperGroup
 
+from customer_tiering.cli.common import DEFAULT_PROFILE, ProfileOption, console, show_error
 from customer_tiering.errors import TieringError
 
 if TYPE_CHECKING:
@@ -42,11 +40,7 @@ class _CustomerByDefault(TyperGroup):
         try:
             return super().invoke(ctx)
         except TieringError as error:
-            shown = Console(stderr=True)
-            shown.print("[red bold]Error:[/] ", end="")
-            shown.print(error.problem, markup=False, highlight=False)
-            if error.next_step:
-                shown.print(f"Next step: {error.next_step}", markup=False, highlight=False)
+            show_error(error)
             raise typer.Exit(1) from error
 
 
@@ -55,15 +49,13 @@ app = typer.Typer(
     help="Which records are one customer; tiering identity CUSTOMER explains one.",
     no_args_is_help=True,
 )
-console = Console(width=None if sys.stdout.isatty() else 110)
-ProfileOption = Annotated[str, typer.Option("--profile", "-p", envvar="TIERING_PROFILE", help="Company to work on.")]
 OwnerOption = Annotated[str, typer.Option("--owner", help="Who decides.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept with the decision.")]
 CustomerArgument = Annotated[str, typer.Argument(help="customer_id, a former one, or a source's id.")]
 
 
 @app.command()
-def show(customer: CustomerArgument, profile: ProfileOption = "sample") -> None:
+def show(customer: CustomerArgument, profile: ProfileOption = DEFAULT_PROFILE) -> None:
     """Explain a customer: its records, since when and why they belong to it, and what may belong to it, too."""
     from customer_tiering.identity.manual import explain_identity
     from customer_tiering.profile import load_profile
@@ -94,7 +86,7 @@ def show(customer: CustomerArgument, profile: ProfileOption = "sample") -> None:
 
 
 @app.command()
-def review(profile: ProfileOption = "sample") -> None:
+def review(profile: ProfileOption = DEFAULT_PROFILE) -> None:
     """List the pairs of customers that may be one and wait for a person, the likeliest first."""
     from customer_tiering.profile import load_profile
 
@@ -109,7 +101,7 @@ def review(profile: ProfileOption = "sample") -> None:
 @app.command()
 def merge(
     customer: CustomerArgument, other: CustomerArgument, owner: OwnerOption, reason: ReasonOption,
-    profile: ProfileOption = "sample",
+    profile: ProfileOption = DEFAULT_PROFILE,
 ) -> None:  # fmt: skip
     """Two customers are one, from the next night on; the id that was seen first stays."""
     from customer_tiering.identity.manual import merge as decide_merge
@@ -121,7 +113,7 @@ def merge(
 @app.command()
 def apart(
     customer: CustomerArgument, other: CustomerArgument, owner: OwnerOption, reason: ReasonOption,
-    profile: ProfileOption = "sample",
+    profile: ProfileOption = DEFAULT_PROFILE,
 ) -> None:  # fmt: skip
     """Two customers are two, whatever agrees; the pair leaves the review list for good."""
     from customer_tiering.identity.manual import keep_apart
@@ -136,7 +128,7 @@ def split(
     key: Annotated[str, typer.Argument(help="The record's id in that system.")],
     owner: OwnerOption,
     reason: ReasonOption,
-    profile: ProfileOption = "sample",
+    profile: ProfileOption = DEFAULT_PROFILE,
 ) -> None:
     """A record leaves its customer, from the next night on."""
     from customer_tiering.identity.manual import split as decide_split
@@ -150,7 +142,7 @@ def estimate(
     labels: Annotated[Path, typer.Option("--labels", help="CSV with true_company, source, source_key.")],
     out: Annotated[Path, typer.Option("--out", help="File to write the parameters to.")],
     version: Annotated[str, typer.Option("--version", help="Version that decisions will name.")],
-    profile: ProfileOption = "sample",
+    profile: ProfileOption = DEFAULT_PROFILE,
 ) -> None:
     """Estimate the match model from labelled records of a company; nothing uses it until it is put in place."""
     from customer_tiering.identity.matching import estimate_from_file
@@ -197,8 +189,8 @@ def _manual_table(decisions: list[ManualDecision]) -> Table:
             str(decision.after_night or ""),
             "one customer 合并" if decision.action == "merge" else "two customers 分开",
             f"{', '.join(decision.left)} | {', '.join(decision.right)}",
-            escape(decision.owner),
-            escape(decision.reason),
+            decision.owner,
+            decision.reason,
         )
     return table
 
@@ -209,4 +201,4 @@ def _confirm(entry: Entry) -> None:
 
 
 def _say(text: str) -> None:
-    console.print(text, markup=False, highlight=False)
+    console.print(text, highlight=False)

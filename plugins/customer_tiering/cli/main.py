@@ -286,7 +286,7 @@ def ahp(
     if done.incomplete:
         lines.append(f"fill in {', '.join(done.empty_columns)} of the new rows: {', '.join(done.incomplete)}")
     for line in lines:
-        console.print(line, markup=False, highlight=False)
+        console.print(line, highlight=False)
 
 
 def _published(profile_name: str) -> Path:

@@ -66,10 +66,10 @@ def _print_status(found: Status) -> None:
         disk = {name: f"{size / 1e9:.1f} GB" for name, size in found.disk.items()}
         _say(f"disk 磁盘          {disk['used']} used here, {disk['free']} free")
     for line in found.attention:
-        console.print("[yellow]! [/]", end="")
+        console.print("! ", style="yellow", end="")
         _say(line)
     if not found.attention:
-        console.print("[green]all is well 一切正常[/]")
+        console.print("all is well 一切正常", style="green")
 
 
 def rollback(
@@ -157,4 +157,4 @@ def restore(
 
 
 def _say(text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    console.print(text, highlight=False, soft_wrap=True)

@@ -98,17 +98,17 @@ def show(
         return
     for row in found:
         where = f"{row.file or 'row'} {row.row_number}"
-        console.print(f"[bold]{row.name}[/]  {row.status}  {where}", highlight=False, soft_wrap=True)
+        console.print(f"{row.name}  {row.status}  {where}", highlight=False, soft_wrap=True)
         console.print(f"  seen {row.first_seen} to {row.last_seen}, load {row.load_id}", highlight=False)
         for failure in row.failures:
             value = f" [{failure.column}: {failure.value}]" if failure.column else ""
             text = f"  {failure.rule}: {failure.reason_en} {failure.reason_zh}{value}"
-            console.print(text, markup=False, highlight=False, soft_wrap=True)
+            console.print(text, highlight=False, soft_wrap=True)
         if row.decision_id in decisions:
             text = f"  {row.status} on {row.closed_on} by {shown([decisions[row.decision_id]])}"
-            console.print(text, markup=False, highlight=False, soft_wrap=True)
+            console.print(text, highlight=False, soft_wrap=True)
         values = ", ".join(f"{column}={value}" for column, value in row.values.items())
-        console.print(f"  {values}\n", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"  {values}\n", highlight=False, soft_wrap=True)
     console.print(f"{len(found)} rows" + (", there are more: --limit" if more else ""), highlight=False)
 
 

@@ -133,7 +133,7 @@ def _number(value: float | None, unit: str) -> str:
 
 
 def _say(text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    console.print(text, highlight=False, soft_wrap=True)
 
 
 def _print_json(content: Any) -> None:

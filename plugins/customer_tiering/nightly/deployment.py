@@ -65,7 +65,7 @@ def serve(profile: Profile, port: int, console: Console) -> int:
         airflow = _Airflow(profile, port, password, descriptor)
         with _stop_signals() as received:
             try:
-                console.print(f"  starting Airflow for [bold]{profile.label_en}[/] …")
+                console.print(f"  starting Airflow for {profile.label_en} …")
                 ready = airflow.start(received, first_time=first_time)
                 if ready:
                     _tell_ready(profile, port, console, paused=airflow.paused)
@@ -287,20 +287,18 @@ def _check_port(port: int) -> None:
 
 def _tell_ready(profile: Profile, port: int, console: Console, *, paused: bool) -> None:
     home = profile.workspace.airflow_home
-    console.print(f"Airflow is up: [bold]http://{HOST}:{port}[/]   (Ctrl-C stops it)")
-    console.print(f"  user [bold]{ADMIN}[/], password in {home / PASSWORD_FILE}", highlight=False)
-    console.print(
-        f"  schedule {profile.schedule} {profile.timezone}" + (", [yellow]paused in the UI[/]" if paused else "")
-    )
+    console.print(f"Airflow is up: http://{HOST}:{port}   (Ctrl-C stops it)")
+    console.print(f"  user {ADMIN}, password in {home / PASSWORD_FILE}", highlight=False)
+    console.print(f"  schedule {profile.schedule} {profile.timezone}" + (", paused in the UI" if paused else ""))
     console.print(f"  logs in {home / 'logs'}", highlight=False)
 
 
 def _tell_end(dead: list[_Component], console: Console) -> int:
     for component in dead:
         code = component.process.returncode
-        console.print(f"[red bold]Airflow's {component.name} ended by itself[/] (exit code {code}); its log:")
+        console.print(f"Airflow's {component.name} ended by itself (exit code {code}); its log:", style="red bold")
         lines = component.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        console.print("\n".join(lines[-_LOG_LINES:]), markup=False, highlight=False)
+        console.print("\n".join(lines[-_LOG_LINES:]), highlight=False)
         console.print(f"The other parts were stopped. Whole log: {component.log}", highlight=False)
     if not dead:
         console.print("Airflow is down.")

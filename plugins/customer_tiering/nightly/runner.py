@@ -42,7 +42,7 @@ def run_night(profile: Profile, as_of: date | None, console: Console) -> int:
             load_rules(profile)
         as_of = prepare_sources(profile, as_of, lambda text: console.print(f"  {text}"))
         check_order(workspace, as_of)
-        console.print(f"[bold]{profile.label_en}[/] · night of [bold]{as_of}[/] · {workspace.root}")
+        console.print(f"{profile.label_en} · night of {as_of} · {workspace.root}")
         log = workspace.reports / "airflow.log"
         if not (workspace.airflow_home / ".prepared").exists():
             console.print("  setting up Airflow's metadata database …")
@@ -103,7 +103,7 @@ def _find_folder(reports: Path, as_of: date, started: datetime) -> Path | None:
 
 
 def _progress_line(event: dict[str, Any]) -> str:
-    mark = "[green]✓[/]" if event["event"] == "finished" else "[red]✗[/]"
+    mark = "✓" if event["event"] == "finished" else "✗"
     return f"  {mark} {event['step']:<24}{event['seconds']:>7.1f} s  {'  '.join(_facts(event))}"
 
 
@@ -135,26 +135,26 @@ def _conclude(profile: Profile, exit_code: int, folder: Path | None, log: Path, 
     events = read_journal(folder) if folder else []
     if events and events[-1]["event"] == "finished" and (held := events[-1].get("facts", {}).get("held")):
         hold = find(profile.workspace, held)
-        console.print("\n[yellow bold]held[/]: ", end="")
-        console.print(text(hold), markup=False, highlight=False, soft_wrap=True)
-        console.print(f"Next step: {how_to_answer(hold, profile.name)}", markup=False, highlight=False, soft_wrap=True)
+        console.print("\nheld: ", style="yellow bold", end="")
+        console.print(text(hold), highlight=False, soft_wrap=True)
+        console.print(f"Next step: {how_to_answer(hold, profile.name)}", highlight=False, soft_wrap=True)
         return HELD
     failures = [event for event in events if event["event"] == "failed"]
     for event in failures:
-        console.print(f"\n[red bold]{event['step']} failed[/]: ", end="")
-        console.print(event["problem"], markup=False, highlight=False)
+        console.print(f"\n{event['step']} failed: ", style="red bold", end="")
+        console.print(event["problem"], highlight=False)
         if event["next_step"]:
-            console.print(f"Next step: {event['next_step']}", markup=False, highlight=False)
+            console.print(f"Next step: {event['next_step']}", highlight=False)
     if folder is None or not (folder / SUMMARY).exists():
         if not failures:
-            console.print(f"[red bold]the night did not finish[/] (Airflow's exit code {exit_code}); see {log}")
+            console.print(f"the night did not finish (Airflow's exit code {exit_code}); see {log}", style="red bold")
         console.print(f"Nothing half-done is published. Log: {log}", highlight=False)
         return 1
     print_summary(console, json.loads((folder / SUMMARY).read_text(encoding="utf-8")))
     if failures:
         failed = ", ".join(dict.fromkeys(event["step"] for event in failures))
         console.print(
-            f"\n[red bold]The night is published, but {failed} failed[/], see above; log: {log}", highlight=False
+            f"\nThe night is published, but {failed} failed, see above; log: {log}", style="red bold", highlight=False
         )
         return 1
     return 0

@@ -80,7 +80,7 @@ def render_replay(result: Replay) -> Group:
 def write_html(result: WhatIf, path: Path) -> None:
     """The whole comparison as one self-contained HTML page."""
     with io.StringIO() as nowhere:
-        console = Console(record=True, width=140, file=nowhere)
+        console = Console(record=True, width=140, file=nowhere, markup=False)
         console.print(render_what_if(result, shown=len(result.movers)))
         path.write_text(console.export_html(inline_styles=True), encoding="utf-8")
 

@@ -14,6 +14,12 @@ from customer_tiering.report.words import Words
 
 Shown = Literal["integer", "money", "percent"]
 
+AVERAGE_MARGIN = (
+    "select sum(profit_margin * annual_spend) / nullif(sum(annual_spend) filter (profit_margin is not null), 0) "
+    "from fct_customer_tiers join fct_customer_indicators using (customer_id) where scheme = $scheme"
+)
+"""Margin of all customers of ``$scheme``, weighted by the spend of those whose margin is known."""
+
 _FIGURES: tuple[tuple[str, Words, Shown, bool | None, str, str], ...] = (
     (
         "customers", Words("客户数", "Customers"), "integer", True, "fct_customer_tiers",
@@ -24,9 +30,7 @@ _FIGURES: tuple[tuple[str, Words, Shown, bool | None, str, str], ...] = (
         "select sum(annual_spend) from agg_tier_summary where scheme = $scheme",
     ),
     (
-        "margin", Words("平均毛利率", "Average margin"), "percent", True, "agg_tier_summary",
-        "select sum(average_margin * annual_spend) / nullif(sum(annual_spend), 0) from agg_tier_summary "
-        "where scheme = $scheme and average_margin is not null",
+        "margin", Words("平均毛利率", "Average margin"), "percent", True, "fct_customer_tiers", AVERAGE_MARGIN,
     ),
     (
         "pending", Words("待评估", "Pending"), "integer", False, "fct_customer_tiers",

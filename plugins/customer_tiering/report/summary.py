@@ -29,7 +29,7 @@ def write_summary(profile: Profile, workspace: Workspace, folder: Path) -> Path:
     (folder / SUMMARY).write_text(json.dumps(facts, ensure_ascii=False, indent=2, default=str), encoding="utf-8")
     path = folder / "summary.txt"
     with path.open("w", encoding="utf-8") as stream:
-        print_summary(Console(file=stream, width=110, no_color=True), facts)
+        print_summary(Console(file=stream, width=110, no_color=True, markup=False), facts)
     return path
 
 

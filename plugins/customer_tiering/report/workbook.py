@@ -20,6 +20,7 @@ from xlsxwriter.worksheet import Worksheet
 
 from customer_tiering.publish.snapshot import Manifest
 from customer_tiering.report.charts import COLOURS, PENDING_COLOUR
+from customer_tiering.report.figures import AVERAGE_MARGIN
 from customer_tiering.report.spreadsheets import harmless
 from customer_tiering.report.tables import (
     OPPORTUNITIES,
@@ -208,7 +209,8 @@ class _Writer:
         if filled is None or not filled.rows:
             return
         first, last = HEADER_ROW + 1, HEADER_ROW + len(filled.rows)
-        total = summary_total(filled)
+        margin = self._connection.execute(AVERAGE_MARGIN, {"scheme": self._manifest.headline_scheme}).fetchone()
+        total = summary_total(filled, margin[0] if margin else None)
         for index, (column, value) in enumerate(zip(SUMMARY.columns, total, strict=True)):
             shown = cell_value(value)
             if isinstance(shown, int | float):
@@ -272,13 +274,10 @@ def _fit_to_width(sheet: Worksheet) -> None:
     sheet.fit_to_pages(1, 0)
 
 
-def summary_total(filled: Filled) -> tuple[Any, ...]:
-    """The totals of the tier summary; the margin of all is weighted by spend, like that of each tier."""
+def summary_total(filled: Filled, margin: float | None) -> tuple[Any, ...]:
+    """The totals of the tier summary; ``margin`` is that of all customers, which the tiers' margins do not tell."""
     names = [column.name for column in SUMMARY.columns]
     rows = [dict(zip(names, row, strict=True)) for row in filled.rows]
-    known = [row for row in rows if row["average_margin"] is not None and row["annual_spend"]]
-    spend = sum((row["annual_spend"] for row in known), Decimal(0))
-    margin = sum((row["average_margin"] * row["annual_spend"] for row in known), Decimal(0)) / spend if spend else None
     return (
         Words("合计", "Total"),
         sum(row["customers"] for row in rows),
@@ -308,7 +307,9 @@ def cell_value(value: Any) -> str | float | int | date | None:
     if isinstance(value, Decimal):
         return float(value)
     if isinstance(value, str):
-        return harmless(value)[:_MAX_TEXT] or None
+        text = harmless(value)[:_MAX_TEXT]
+        # XlsxWriter would take it for XML of its own and write it as it is.
+        return f"'{text}"[:_MAX_TEXT] if text.startswith("<r>") and text.endswith("</r>") else text or None
     return value
 
 
