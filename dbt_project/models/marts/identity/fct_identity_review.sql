@@ -10,9 +10,17 @@ records as (
     select
         source || '-' || source_customer_id as record_id,
         customer_name,
+        customer_kind,
         phone,
         region
     from {{ ref('int_customer_records') }}
+
+),
+
+persons as (
+
+    select customer_id from {{ ref('int_customers') }}
+    where customer_kind = 'consumer'
 
 )
 
@@ -24,8 +32,16 @@ select
     review.right_customer_id,
     review.left_record_id,
     review.right_record_id,
-    lefts.customer_name as left_name,
-    rights.customer_name as right_name,
+    case
+        when lefts.customer_kind = 'consumer' or left_persons.customer_id is not null
+            then {{ mask_name('lefts.customer_name') }}
+        else lefts.customer_name
+    end as left_name,
+    case
+        when rights.customer_kind = 'consumer' or right_persons.customer_id is not null
+            then {{ mask_name('rights.customer_name') }}
+        else rights.customer_name
+    end as right_name,
     lefts.region as left_region,
     rights.region as right_region,
     {{ mask_phone('lefts.phone') }} as left_phone_masked,
@@ -52,3 +68,7 @@ left join records as lefts
     on review.left_record_id = lefts.record_id
 left join records as rights
     on review.right_record_id = rights.record_id
+left join persons as left_persons
+    on review.left_customer_id = left_persons.customer_id
+left join persons as right_persons
+    on review.right_customer_id = right_persons.customer_id
