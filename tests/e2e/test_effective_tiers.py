@@ -8,9 +8,10 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
-from customer_tiering.errors import OrderError, PublishError
+from customer_tiering.errors import GateBlocked, OrderError, PublishError
 from customer_tiering.nightly.replay import Replay, promote, replay
 from customer_tiering.profile import load_profile
 from customer_tiering.publish.snapshot import checksums, current_folder, folder_of
@@ -220,6 +221,16 @@ def test_a_promoted_replay_is_the_new_history(later: Company, replayed: Replay) 
     base = current_folder(later.workspace)
     assert base is not None
     assert base.name == replayed.base
+    with duckdb.connect(str(replayed.warehouse)) as side:
+        kept = side.execute("select * from marts.fct_audit_sample").fetchall()
+        side.execute("update marts.fct_audit_sample set status = 'differs' where as_of_date = ?", [replayed.last])
+        assert side.execute("select count(*) from marts.fct_audit_sample where status = 'differs'").fetchone() != (0,)
+    with pytest.raises(GateBlocked, match="figures_agree"):
+        promote(load_profile(later.name))
+    assert current_folder(later.workspace) == base
+    with duckdb.connect(str(replayed.warehouse)) as side:
+        side.execute("delete from marts.fct_audit_sample")
+        side.executemany(f"insert into marts.fct_audit_sample values ({', '.join('?' * len(kept[0]))})", kept)
     snapshot = promote(load_profile(later.name))
     assert current_folder(later.workspace) == snapshot.resolve()
     moved = later.changes()

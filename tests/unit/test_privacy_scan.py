@@ -23,6 +23,19 @@ def scanner() -> Scanner:
         ("13800138000", "mobile number"),
         ("138-0013-8000", "mobile number"),
         ("id 11010519491231002X", "identity number"),
+        (r'{"note": "\u7535\u8bdd13800138000"}', "mobile number"),
+        (r"Traceback\n13800138000", "mobile number"),
+        ("+8613800138000", "mobile number"),
+        ("8613912345678", "telephone of a source"),
+        ("+86 139 1234 5678", "telephone of a source"),
+        ("0086-571-88886666", "telephone of a source"),
+        ("call 13800138000.", "mobile number"),
+        ("tel13800138000", "mobile number"),
+        ("138.0013.8000", "mobile number"),
+        ("（0571）88886666", "telephone of a source"),
+        ("１３８００１３８０００", "mobile number"),
+        ("057188886666 2026-03-30", "telephone of a source"),
+        ("2026-03-30 057188886666", "telephone of a source"),
     ],
 )
 def test_private_data_is_found_and_not_shown(scanner: Scanner, text: str, kind: str) -> None:
@@ -42,6 +55,9 @@ def test_private_data_is_found_and_not_shown(scanner: Scanner, text: str, kind: 
         "2026-03-30 02:00:00",
         "1764040000.123456",
         "admin@example.com",
+        "2026-03-30 02:00:00 139 1234 567",
+        "1764040000123456",
+        "beef13800138000cafe",
     ],
 )
 def test_what_only_looks_alike_is_not(scanner: Scanner, text: str) -> None:

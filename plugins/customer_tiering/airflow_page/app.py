@@ -86,7 +86,7 @@ def home(request: Request) -> Response:
         manifest=manifest,
         summary=tier_summary(snapshot, manifest.headline_scheme),
         tiers=tier_labels(snapshot, manifest.headline_scheme),
-        report_night=reports.name[:10] if reports else None,
+        report_run=reports.name if reports else None,
     )
 
 

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from customer_tiering.cli.common import DEFAULT_PROFILE, ProfileOption, console, guarded
+from customer_tiering.cli.common import DEFAULT_PROFILE, ProfileOption, console, guarded, show_error
+from customer_tiering.errors import TieringError
 from customer_tiering.profile import Profile
 
 
@@ -41,6 +42,17 @@ def copy_to_postgres(company: Profile) -> None:
     """The same for commands that publish, where the profile names a target."""
     if company.postgres_target:
         publish_postgres(company.name, again=False)
+
+
+def show_publication(company: Profile) -> None:
+    """After a command made another snapshot current: its report and workbook, and the copy in Postgres."""
+    from customer_tiering.report.files import build_reports
+
+    try:
+        build_reports(company)
+    except TieringError as error:  # what is published stays published
+        show_error(error)
+    copy_to_postgres(company)
 
 
 def contract(

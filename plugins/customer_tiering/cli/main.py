@@ -247,7 +247,7 @@ def replay(
             console.print(render_replay(result))
     if promote:
         console.print(f"published as {replays.promote(company).name}; the next night goes on from it", highlight=False)
-        bi.copy_to_postgres(company)
+        bi.show_publication(company)
     elif not json:
         console.print("nothing published was changed; to publish it: tiering replay --promote", highlight=False)
 

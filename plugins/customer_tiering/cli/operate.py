@@ -81,7 +81,7 @@ def rollback(
     reason: Annotated[str, typer.Option("--reason", help="Why; kept with the decision.")] = "",
 ) -> None:
     """Take a publication back: an older kept snapshot is current again; the next night goes on from it."""
-    from customer_tiering.cli.bi import copy_to_postgres
+    from customer_tiering.cli.bi import show_publication
     from customer_tiering.nightly.rollback import rollback as roll_back
 
     company = load_profile(profile)
@@ -91,7 +91,7 @@ def rollback(
         _say(f"  set aside: held/{name}")
     _say("the next night goes on from it and computes the nights between again; it tells whatever differs from what")
     _say("people were told, corrections included. To mend a night now: correct the source and run that night again.")
-    copy_to_postgres(company)
+    show_publication(company)
 
 
 def privacy_scan(

@@ -22,6 +22,7 @@ from customer_tiering.nightly.guard import night_lock
 from customer_tiering.nightly.steps import manifest_of
 from customer_tiering.profile import Profile
 from customer_tiering.publish.snapshot import DATABASE, current_folder, publish, published_folder, read_manifest
+from customer_tiering.release import holds
 from customer_tiering.warehouse.compute import compute_nights
 from customer_tiering.warehouse.connection import copy_warehouse, warehouse_lock, warehouse_schema
 from customer_tiering.warehouse.coverage import check_data_begins
@@ -139,7 +140,8 @@ def _replay(
 def promote(profile: Profile) -> Path:
     """Publish the last replay in place of the night it was compared with; returns the new snapshot.
 
-    Raises ``OrderError`` unless the replay ends with the published night and nothing was published since.
+    Raises ``OrderError`` unless the replay ends with the published night and nothing was published since;
+    ``GateBlocked`` when the gate on the marts, the audit sample with it, does not accept it.
     """
     workspace = profile.workspace
     with _one_at_a_time(workspace):
@@ -160,6 +162,8 @@ def _one_at_a_time(workspace: Workspace) -> Iterator[None]:
 
 
 def _promote(profile: Profile, workspace: Workspace) -> Path:
+    from customer_tiering.quality.mart_gate import audit_marts
+
     folder = workspace.replay
     if not (folder / _NOTE).is_file():
         raise OrderError("there is no finished replay to promote", "run tiering replay --from YYYY-MM-DD first")
@@ -178,7 +182,10 @@ def _promote(profile: Profile, workspace: Workspace) -> Path:
                 f"the replay ends on {last}, before the published night {read_manifest(current).night}",
                 f"replay up to the published night: tiering replay --from {note['first']}",
             )
+        holds.supersede(workspace, "a replay was promoted")
         with duckdb.connect(str(folder / "warehouse.duckdb")) as connection:
+            # A person has seen the comparison, which is what the circuit breaker would ask for; the gate stays.
+            audit_marts(connection, workspace, last, results_dir=folder / "data_docs", run_time=datetime.now(UTC))
             run_id = f"replay-{datetime.now(UTC):%Y%m%dT%H%M%S}"
             manifest = manifest_of(profile, last, run_id, built_rules(connection, last))
             # No snapshot holds the night before as the replay sees it: a rerun of the last night has to take it from

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -22,12 +23,16 @@ from customer_tiering.sources import get_source
 from customer_tiering.warehouse.connection import open_warehouse
 from customer_tiering.warehouse.identifiers import quote
 
-_MOBILE = re.compile(r"(?<![0-9A-Za-z.])1[3-9]\d[ -]?\d{4}[ -]?\d{4}(?![0-9A-Za-z.])")
+# A digit, or a letter of a hexadecimal id, beside a number makes it a part of something else; so do decimals.
+_BEFORE, _AFTER = r"(?<![0-9A-Fa-f])(?<!\d\.)", r"(?![0-9A-Za-z])(?!\.\d)"
+_MOBILE = re.compile(rf"{_BEFORE}(?:(?:\+|00)?86[ -]?)?1[3-9]\d[ .-]?\d{{4}}[ .-]?\d{{4}}{_AFTER}")
 _IDENTITY = re.compile(
-    r"(?<![0-9A-Za-z.])[1-9]\d{5}(?:19|20)\d{2}(?:0\d|1[0-2])(?:[0-2]\d|3[01])\d{3}[0-9Xx](?![0-9A-Za-z])"
+    rf"{_BEFORE}[1-9]\d{{5}}(?:19|20)\d{{2}}(?:0\d|1[0-2])(?:[0-2]\d|3[01])\d{{3}}[0-9Xx](?![0-9A-Za-z])"
 )
 _EMAIL = re.compile(r"[A-Za-z0-9_.+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
-_NUMBER = re.compile(r"(?<![0-9A-Za-z.])\+?\d[\d ()-]{5,18}\d(?![0-9A-Za-z.])")
+_NUMBERS = re.compile(rf"{_BEFORE}[+(]?\d[\d ().+-]{{5,}}\d{_AFTER}")
+_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
+_GROUPS = 6  # digits of a number are written in at most so many groups
 _SHORTEST_NUMBER = 7
 # Pages carry libraries, whose licences name their authors.
 _BUNDLED = {".html", ".js", ".css", ".svg"}
@@ -60,17 +65,18 @@ class Scanner:
     def __init__(self, known: Iterable[str]) -> None:
         values = {value.strip() for value in known}
         self._emails = {value.lower() for value in values if "@" in value}
-        numbers = {_digits(value) for value in values if "@" not in value}
+        numbers = {_national(_digits(value)) for value in values if "@" not in value}
         self._numbers = {number for number in numbers if len(number) >= _SHORTEST_NUMBER}
+        self._longest = max(map(len, self._numbers), default=0) + len("0086")
 
     def __len__(self) -> int:
         return len(self._emails) + len(self._numbers)
 
     def find(self, text: str, *, shapes_of_emails: bool = True) -> Iterator[tuple[str, str]]:
         """Kinds and masked values of what is private in ``text``."""
-        for match in _NUMBER.finditer(text):
-            if _digits(match[0]) in self._numbers:
-                yield "telephone of a source", _masked(match[0])
+        text = _plain(text)
+        for match in _NUMBERS.finditer(text):
+            yield from (("telephone of a source", _masked(number)) for number in self._known_in(match[0]))
         for match in _EMAIL.finditer(text):
             if match[0].lower() in self._emails:
                 yield "e-mail of a source", _masked(match[0])
@@ -81,6 +87,18 @@ class Scanner:
         for match in _IDENTITY.finditer(text):
             if _is_identity_number(match[0]):
                 yield "identity number", _masked(match[0])
+
+    def _known_in(self, run: str) -> Iterator[str]:
+        """Known numbers among digits that stand close together, each made of whole groups of them."""
+        groups = re.findall(r"\d+", run)
+        for first in range(len(groups)):
+            number = ""
+            for group in groups[first : first + _GROUPS]:
+                number += group
+                if len(number) > self._longest:
+                    break
+                if len(number) >= _SHORTEST_NUMBER and _national(number) in self._numbers:
+                    yield number
 
 
 def scan(profile: Profile, extra: Iterable[Path] = ()) -> Scan:
@@ -172,6 +190,22 @@ def _xcoms(profile: Profile) -> Iterator[tuple[str, str]]:
                     yield f"XCom {task}.{key}", str(value)
     finally:
         engine.dispose()
+
+
+def _plain(text: str) -> str:
+    """The text as a person reads it: escapes of JSON resolved, full-width forms as plain ones."""
+    if "\\" in text:
+        text = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), text)
+        text = re.sub(r"\\[nrt]", " ", text)
+    return unicodedata.normalize("NFKC", text)
+
+
+def _national(number: str) -> str:
+    """Digits of a number as dialled in China: without the country code, a landline with its 0."""
+    match = re.fullmatch(r"(?:00)?86(?:(1[3-9]\d{9})|0?([1-9]\d{8,10}))", number)
+    if match is None:
+        return number
+    return match[1] or f"0{match[2]}"
 
 
 def _digits(value: str) -> str:
