@@ -18,7 +18,10 @@ import pytest
 import sqlalchemy as sa
 import yaml
 
+from customer_tiering.errors import ContractError
+from customer_tiering.nightly import steps
 from customer_tiering.profile import Profile
+from customer_tiering.publish import contract as mart_contract
 from customer_tiering.publish.contract import contract_folder, contract_version, marts_of_manifest, marts_of_models
 from customer_tiering.publish.postgres import publish_to_postgres
 from customer_tiering.publish.snapshot import DATABASE, MANIFEST, current_folder, point_current_to, read_manifest
@@ -224,3 +227,18 @@ def test_the_documentation_is_one_file_with_readers_and_metrics(company: Profile
     page = (company.workspace.reports / "dbt_docs.html").read_text(encoding="utf-8")
     for name in ("fct_publication", "exposure.customer_tiering.bi_dashboards", "metric.customer_tiering.annual_spend"):
         assert name in page
+
+
+def test_marts_that_break_their_contract_are_not_published(
+    company: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, promised = current_folder(company.workspace), tmp_path / "contract"
+    shutil.copytree(mart_contract.contract_folder(), promised)
+    text = (promised / mart_contract.FILE).read_text(encoding="utf-8")
+    other = text.replace("      customer_name: varchar", "      full_name: varchar", 1)
+    (promised / mart_contract.FILE).write_text(other, encoding="utf-8")
+    monkeypatch.setattr(mart_contract, "contract_folder", lambda: promised)
+    manifest = read_manifest(published(company))
+    with pytest.raises(ContractError, match="column full_name was removed"):
+        steps.judge(steps.Night("sample", manifest.as_of_date, manifest.run_id))
+    assert current_folder(company.workspace) == before

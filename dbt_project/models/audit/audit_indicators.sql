@@ -227,7 +227,9 @@ wide as (
             when totals.events_of_the_year > 0 then totals.order_days_of_90_days
             when sampled.annual_spend_status in ('measured', 'partial') then 0
         end as active_days_90d,
-        {{ completed_years('totals.first_order_on', 'sampled.as_of_date') }} as tenure_years,
+        floor(
+            ({{ day_number('sampled.as_of_date') }} - {{ day_number('totals.first_order_on') }}) / 10000
+        ) as tenure_years,
         case when totals.lines_without_cost = 0 then totals.line_revenue - totals.line_cost end as profit_contribution,
         case
             when totals.lines_without_cost = 0 and totals.line_revenue > 0

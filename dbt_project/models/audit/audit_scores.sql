@@ -58,7 +58,7 @@ found as (
             uses.rules_version = bands.rules_version
             and uses.scheme = bands.scheme
             and uses.indicator = bands.indicator
-            and {{ in_band('again.raw_value', 'bands') }}
+            and {{ between_edges('again.raw_value', 'bands') }}
     left join {{ source('rules', 'level_scores') }} as levels
         on
             uses.rules_version = levels.rules_version
@@ -123,7 +123,7 @@ banded as (
             scored.rules_version = bands.rules_version
             and scored.scheme = bands.scheme
             and (bands.dimension = '') = (scored.kind = 'weighted')
-            and {{ in_band('scored.score', 'bands') }}
+            and {{ between_edges('scored.score', 'bands') }}
 
 ),
 

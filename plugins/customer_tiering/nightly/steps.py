@@ -201,8 +201,9 @@ def _begun_rules(connection: duckdb.DuckDBPyConnection, night: Night) -> str:
 
 
 def judge(night: Night) -> dict[str, Any]:
-    """Judge the marts before anybody sees them: the mart gate, then the circuit breaker, which may hold the night."""
+    """Judge the marts before anybody sees them: contract, gate, then the circuit breaker, which may hold the night."""
     from customer_tiering.alerts.notices import notify_operators
+    from customer_tiering.publish.contract import contract_folder, marts_of_models, require_kept
     from customer_tiering.quality.mart_gate import audit_marts
     from customer_tiering.release import breaker, holds
     from customer_tiering.warehouse.connection import open_warehouse
@@ -212,6 +213,7 @@ def judge(night: Night) -> dict[str, Any]:
     with journaled(night.folder, "judge") as step:
         check_run(night.workspace, night.run_id)
         profile = night.profile
+        require_kept(contract_folder(), marts_of_models())
         with open_warehouse(night.workspace) as connection:
             check_run(night.workspace, night.run_id)  # again: it may have waited for the warehouse
             check_accepted(connection, night.workspace, night.as_of)

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 from customer_tiering.errors import BuildFailed
 from customer_tiering.profile import Profile
 from customer_tiering.warehouse.connection import warehouse_lock
+from customer_tiering.warehouse.identifiers import quote
 from customer_tiering.workspace import project_root
 
 # dbt parses the whole project anew (many seconds) when the path of the warehouse is another one than last time. So it
@@ -35,10 +38,25 @@ def build_models(profile: Profile, log_folder: Path, warehouse: Path | None = No
     """
     with warehouse_lock(profile.workspace) if warehouse is None else nullcontext():
         result = run_dbt(profile, ["build", "--exclude-resource-type", "unit_test"], log_folder, warehouse)
+        _drop_others(warehouse or profile.workspace.warehouse, result)
     return BuildResult(
         models=sum(node.node.resource_type == "model" for node in result),
         tests=sum(node.node.resource_type == "test" for node in result),
     )
+
+
+def _drop_others(warehouse: Path, results: Any) -> None:
+    """Drop what earlier versions of the models left behind: a mart that is no model any more is not published."""
+    built = {(node.node.schema, node.node.alias) for node in results if node.node.resource_type == "model"}
+    with duckdb.connect(str(warehouse)) as connection:
+        found = connection.execute(
+            "select table_schema, table_name, table_type from information_schema.tables "
+            "where table_catalog = current_database() and table_schema in (select unnest(?))",
+            [sorted({schema for schema, _ in built})],
+        ).fetchall()
+        for schema, name, kind in found:
+            if (schema, name) not in built:
+                connection.execute(f"drop {'view' if kind == 'VIEW' else 'table'} {quote(schema, name)}")
 
 
 def run_dbt(profile: Profile, command: list[str], log_folder: Path, warehouse: Path | None = None) -> Any:
