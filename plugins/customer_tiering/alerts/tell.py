@@ -10,7 +10,7 @@ from typing import Any
 
 from customer_tiering.alerts.channels import Channel, Outcome, addresses_persons, is_for_programs, open_channel
 from customer_tiering.alerts.compose import Style, Words, compose, parcels, test_letter
-from customer_tiering.alerts.deliver import Outbox, Patience, deliver
+from customer_tiering.alerts.deliver import Delivered, Outbox, Patience, deliver
 from customer_tiering.alerts.ledger import Ledger
 from customer_tiering.alerts.messages import Change, Letter, Message
 from customer_tiering.alerts.privacy import mask_address, scrub
@@ -91,18 +91,29 @@ class Sender:
         self, *, ripe_only: bool = False, wanted: Callable[[Message], bool] = lambda _message: True
     ) -> AlertResult:
         """Send the messages that are due and ``wanted``; channels work at the same time."""
-        outboxes = {
-            name: self._outbox(name, [m for m in self._ledger.deliverable(name, ripe_only=ripe_only) if wanted(m)])
-            for name in self._profile.channels
-        }
-        return self._result(outboxes)
+        return self._send(
+            {
+                name: [message for message in self._ledger.deliverable(name, ripe_only=ripe_only) if wanted(message)]
+                for name in self._profile.channels
+            }
+        )
 
     def send_again(self, message: Message) -> AlertResult:
         """Send one message once more, whatever its state."""
-        return self._result({message.line.channel: self._outbox(message.line.channel, [message])})
+        return self._send({message.line.channel: [message]})
 
-    def _result(self, outboxes: Mapping[str, Outbox]) -> AlertResult:
-        done = deliver(self._ledger, outboxes, self._profile.alerts.give_up_days)
+    def _send(self, messages: Mapping[str, list[Message]]) -> AlertResult:
+        outboxes: dict[str, Outbox] = {}
+        unprepared: dict[str, Delivered] = {}
+        give_up_days = self._profile.alerts.give_up_days
+        for name, waiting in messages.items():
+            try:
+                outboxes[name] = self._outbox(name, waiting)
+            except Exception as error:  # it is the channel's own; the text may hold its URL
+                problem = f"channel {name}: its messages could not be prepared ({type(error).__name__})"
+                self._ledger.fail(waiting, problem, give_up_days)
+                unprepared[name] = Delivered(failed=len(waiting), error=problem)
+        done = deliver(self._ledger, outboxes, give_up_days) | unprepared
         return AlertResult(
             sent={name: one.sent for name, one in done.items()},
             failed={name: one.failed for name, one in done.items()},
