@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -234,7 +235,7 @@ def _quality_facts(profile: Profile, published: Published, night: str, warnings:
 
 
 def _tell_of_dead_channels(profile: Profile, ledger: Ledger, sender: Sender, result: AlertResult) -> AlertResult:
-    """Tell operators over the channels that work; once per outage: the message that waits longest names it."""
+    """Tell operators over the channels that work; once per outage: the first message that it held up names it."""
     dead = {name for name, failed in result.failed.items() if failed}
     ids: set[str] = set()
     for name in sorted(dead):
@@ -242,5 +243,19 @@ def _tell_of_dead_channels(profile: Profile, ledger: Ledger, sender: Sender, res
         if waiting:
             facts = {"channel": name, "error": result.errors.get(name, ""), "waiting": len(waiting)}
             facts["next_step"] = f"tiering alerts test {name}; tiering alerts retry --now"
-            ids |= add_notices(profile, ledger, "dead_channel", f"{name} {waiting[0].message_id}", facts, without=dead)
+            key = f"{name} {_first_of_outage(waiting, profile.alerts.give_up_days).message_id}"
+            ids |= add_notices(profile, ledger, "dead_channel", key, facts, without=dead)
     return sender.send(wanted=lambda message: message.message_id in ids) if ids else AlertResult()
+
+
+def _first_of_outage(waiting: list[Message], give_up_days: int) -> Message:
+    """The first message that the present outage of a channel held up; ``waiting``: failed and given up, oldest first.
+
+    What was given up belongs to it if it was still tried when the next one came up, else an earlier outage left it.
+    """
+    first = next((message for message in waiting if message.state == "failed"), waiting[-1])
+    for earlier in reversed(waiting[: waiting.index(first)]):
+        tried_until = datetime.fromisoformat(earlier.created_at) + timedelta(days=give_up_days)
+        if tried_until >= datetime.fromisoformat(first.created_at):
+            first = earlier
+    return first
