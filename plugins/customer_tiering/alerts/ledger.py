@@ -139,7 +139,7 @@ class Ledger:
         with self._transaction():
             gone = [
                 message
-                for message in self.messages(states=(*OPEN, "given_up"))
+                for message in self.messages(states=OPEN)
                 if (
                     message.line.channel not in channels
                     if message.line.subject == NOTICE

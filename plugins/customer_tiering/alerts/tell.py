@@ -63,7 +63,7 @@ def tell_changes(
     """
     result = AlertResult()
     with open_published(snapshot, profile.language) as published:
-        _compare(profile, ledger, published, manifest.as_of_date, result)
+        compare(profile, ledger, published, manifest.as_of_date, result)
         if warnings is not None and (facts := _quality_facts(profile, published, manifest.as_of_date, warnings)):
             add_notices(profile, ledger, "data_quality", manifest.as_of_date, facts)
         sender = Sender(profile, ledger, published)
@@ -178,7 +178,8 @@ def send_test(profile: Profile, name: str, to: str = "") -> tuple[Outcome, str]:
     return channel.send(letter), mask_address(address) if address else ""
 
 
-def _compare(profile: Profile, ledger: Ledger, published: Published, as_of_date: str, result: AlertResult) -> None:
+def compare(profile: Profile, ledger: Ledger, published: Published, as_of_date: str, result: AlertResult) -> None:
+    """Bring what waits in the ledger in agreement with what is published, and count that in ``result``."""
     routing = Routing(profile)
     lines = routing.lines()
     result.superseded += ledger.drop_other_lines(lines, list(profile.channels))
