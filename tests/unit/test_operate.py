@@ -267,14 +267,14 @@ def test_a_held_night_that_nobody_answered_in_time_is_named_until_a_later_one_is
     night = date(2026, 3, 4)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(holds, "datetime", Yesterday)
-        held = holds.hold(acme.connection, acme.workspace, acme.manifest(night), Verdict(), limits, keep=3)
+        held = holds.hold(acme.connection, acme.workspace, acme.manifest(night, "r1"), Verdict(), limits, keep=3)
     assert held.state() == "rejected"
     (line,) = status(acme.profile, NOON).attention
     assert f"the held night {held.name} was not answered by" in line
     assert "make run PROFILE=acme AS_OF=2026-03-04" in line
     holds.answer(acme.workspace, held.name, "reject", holds.TIME_LIMIT, "unanswered")
     assert status(acme.profile, NOON).attention == [line], "as Airflow writes it down"
-    acme.publish(night)
+    acme.publish(night, "r2")
     assert status(acme.profile, NOON).attention == []
 
 

@@ -161,8 +161,8 @@ def _held(found: Status, profile: Profile, workspace: Workspace, _now: datetime)
                 f"the held night {held.name} was approved and is not published; finish it: tiering release approve "
                 f"{held.name} --profile {profile.name} --owner <who> --reason <why>"
             )
-    published = found.published["night"] if found.published else ""
-    if known and known[-1].name[:10] > published and _was_unanswered(known[-1]):
+    published = found.published["folder"] if found.published else ""  # like a hold's name: night and run
+    if known and known[-1].name > published and _was_unanswered(known[-1]):
         held = known[-1]
         found.attention.append(
             f"the held night {held.name} was not answered by {held.answer_until:%Y-%m-%d %H:%M} UTC and counts as "
