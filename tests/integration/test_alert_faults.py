@@ -353,6 +353,18 @@ def test_a_customer_without_account_manager_goes_to_the_fallback(world: World) -
     ]
 
 
+def test_who_has_two_addresses_is_told_at_none_again_and_again(world: World) -> None:
+    addresses = world.company.profile.alerts.addresses | {"ann": "ann@example.com, gone@example.com"}
+    alerts = world.company.profile.alerts.model_copy(update={"addresses": addresses})
+    world.company.profile = world.company.profile.model_copy(update={"alerts": alerts})
+    result = world.company.night(AFTER, NIGHTS[1])
+    assert result.errors == {
+        "mail": "channel mail: its URL with the recipient's address names 2 targets, one is allowed"
+    }
+    assert [recipient for recipient, _, _ in world.mailbox.mails] == ["bob@example.com"], "others are told all the same"
+    assert sorted(world.company.states("mail")) == ["failed", "sent"]
+
+
 def test_without_a_fallback_the_message_waits_and_says_why(world: World) -> None:
     alerts = world.company.profile.alerts.model_copy(update={"fallback": None})
     world.company.profile = world.company.profile.model_copy(update={"alerts": alerts})

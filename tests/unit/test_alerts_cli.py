@@ -21,6 +21,7 @@ from nights import write_profile
 BEFORE = {"C1": Customer("A"), "C2": Customer("B")}
 AFTER = {"C1": Customer("B"), "C2": Customer("A")}
 SECRET = "a-secret-of-the-webhook"
+ADDRESSES = {"ann": "ann@example.com", "two": "bob@example.com, eve@example.com"}
 
 
 class Shop(Company):
@@ -59,7 +60,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
             "gone": {"url": "json://127.0.0.1:1/hunter2", "tries": 1},
             "mail": {"url": "mailto://127.0.0.1:1?from=a@example.com&to={to}", "tries": 1},
         },
-        alerts={"routes": [{"channel": "hook"}], "addresses": {"ann": "ann@example.com"}, "operators": []},
+        alerts={"routes": [{"channel": "hook"}], "addresses": ADDRESSES, "operators": []},
     )
     made = Shop(receiver)
     made.night(BEFORE, "2026-03-01")
@@ -173,6 +174,9 @@ def test_a_test_message_goes_out_and_is_not_noted(shop: Shop) -> None:
     assert "channel gone: the server refuses connections" in problem
     assert "hunter2" not in problem
     assert "channel mail to a***@example.com: the server refuses connections" in refusal("test", "mail", "--to", "ann")
+    assert "names 2 targets, one is allowed Next step: make one channel per target" in refusal(
+        "test", "mail", "--to", "two"
+    )
     assert "no address for eve" in refusal("test", "mail", "--to", "eve")
     assert "has no channel 'chat'" in refusal("test", "chat")
     assert "use one of hook, gone, mail" in refusal("test", "chat")
