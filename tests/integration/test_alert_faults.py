@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from alerting import SCHEME, Company, Customer, Mailbox, Receiver, ids_in, profile
-from customer_tiering.alerts.ledger import open_ledger, read_ledger
+from customer_tiering.alerts.ledger import FILE, open_ledger, read_ledger
 from customer_tiering.alerts.notices import notify_operators
 from customer_tiering.alerts.signed import sign
 
@@ -351,6 +353,18 @@ def test_a_customer_without_account_manager_goes_to_the_fallback(world: World) -
     ]
 
 
+def test_who_has_two_addresses_is_told_at_none_again_and_again(world: World) -> None:
+    addresses = world.company.profile.alerts.addresses | {"ann": "ann@example.com, gone@example.com"}
+    alerts = world.company.profile.alerts.model_copy(update={"addresses": addresses})
+    world.company.profile = world.company.profile.model_copy(update={"alerts": alerts})
+    result = world.company.night(AFTER, NIGHTS[1])
+    assert result.errors == {
+        "mail": "channel mail: its URL with the recipient's address names 2 targets, one is allowed"
+    }
+    assert [recipient for recipient, _, _ in world.mailbox.mails] == ["bob@example.com"], "others are told all the same"
+    assert sorted(world.company.states("mail")) == ["failed", "sent"]
+
+
 def test_without_a_fallback_the_message_waits_and_says_why(world: World) -> None:
     alerts = world.company.profile.alerts.model_copy(update={"fallback": None})
     world.company.profile = world.company.profile.model_copy(update={"alerts": alerts})
@@ -413,6 +427,43 @@ def test_a_dead_channel_is_told_over_the_others_once_an_outage(world: World) -> 
     assert world.agrees(world.read_by_mail())
 
 
+def test_a_second_outage_is_told_although_the_first_left_a_message(world: World) -> None:
+    alerts = world.company.profile.alerts.model_copy(update={"operators": ["hook"]})
+    world.company.profile = world.company.profile.model_copy(update={"alerts": alerts})
+
+    def notices() -> int:
+        return sum(request.content["type"] == "warning" for request in world.receiver.requests)
+
+    def age(days: int) -> None:
+        with sqlite3.connect(world.company.ledger_folder / FILE) as db:
+            earlier = (datetime.now(UTC) - timedelta(days=days)).isoformat(timespec="seconds")
+            db.execute("update messages set created_at = ? where channel = 'mail' and state = 'failed'", [earlier])
+        db.close()
+
+    first, second = BEFORE | {"C1": AFTER["C1"]}, AFTER
+    mails, port = world.mailbox.mails, world.mailbox.port
+    world.mailbox.stop()
+    world.company.night(first, NIGHTS[1])
+    age(13)
+    world.company.night(second, NIGHTS[1])
+    with sqlite3.connect(world.company.ledger_folder / FILE) as db:  # the next night is two days later
+        db.execute("update messages set created_at = datetime(created_at, '-2 days') || '+00:00'")
+    db.close()
+    world.company.tell()
+    assert sorted(world.company.states("mail")) == ["failed", "given_up"]
+    assert notices() == 1, "it is the same outage"
+    world.mailbox = Mailbox(port)
+    world.mailbox.mails = mails
+    world.company.tell()
+    assert sorted(world.company.states("mail")) == ["given_up", "sent"]
+    world.mailbox.stop()
+    world.company.night(second | {"C2": Customer("C", "ann")}, NIGHTS[2])
+    assert notices() == 2
+    world.company.tell()
+    assert notices() == 2
+    world.mailbox = Mailbox(port)
+
+
 def test_operators_are_told_of_bad_data_once_a_night(world: World) -> None:
     import duckdb
 
@@ -458,7 +509,7 @@ def test_notices_come_once_a_key_never_raise_and_hold_no_secret(
         assert ledger.messages()[-1].state == "failed"
     (company.workspace.ledger / "alerts.sqlite").write_bytes(b"broken" * 1000)
     notify_operators(company, "held_night", "run 4", facts)
-    assert "the notice held_night run 4 was not sent" in caplog.text
+    assert "the notice held_night run 4 was not noted" in caplog.text
     assert "hunter2" not in caplog.text
 
 

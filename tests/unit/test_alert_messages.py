@@ -20,8 +20,10 @@ from customer_tiering.alerts.privacy import mask_address, scrub
 from customer_tiering.alerts.routing import Addresses, Routing, check_schemes
 from customer_tiering.alerts.signed import SignedWebhook, sign
 from customer_tiering.errors import ProfileError
+from customer_tiering.profile import Profile
 from customer_tiering.workspace import project_root
 
+BRACKETS = "before-[hunter2]-after"
 TWO_CHANNELS = {"chat": {"url": "json://127.0.0.1:1/"}, "mail": {"url": "json://127.0.0.1:1/{to}"}}
 
 
@@ -261,6 +263,70 @@ def test_a_url_that_means_nothing_is_refused_without_showing_it(url: str, caplog
     assert caught.value.problem == "channel chat: its URL is not one that Apprise understands"
     assert "hunter2" not in str(caught.value)
     assert "hunter2" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"json://user:{BRACKETS}@127.0.0.1:1/", f"mailto://user:{BRACKETS}@127.0.0.1:1?to=a@example.com",
+        f"hmac://:{BRACKETS}@127.0.0.1:1/", f"jsonl://{BRACKETS}/alerts.jsonl",
+    ],
+)  # fmt: skip
+def test_square_brackets_in_a_secret_concern_their_channel_only(url: str, tmp_path: Path) -> None:
+    works = tmp_path / "works.jsonl"
+    channels = {"bad": {"url": url, "tries": 1}, "works": {"url": f"jsonl://localhost{works}"}}
+    company = Company(tmp_path, profile(channels=channels))
+    company.night({"C1": Customer("A")}, "2026-03-01")
+    result = company.night({"C1": Customer("B")}, "2026-03-02")
+    assert (result.failed["bad"], result.sent["works"]) == (1, 2), "the change, and that a channel is dead"
+    assert "hunter2" not in str(result)
+    assert company.states("bad") == ["failed"]
+
+
+def test_a_channel_whose_letters_cannot_be_made_fails_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever goes wrong with one channel, and whatever the failure says, the others are served."""
+
+    def resolve(self: Profile, channel: str) -> str:
+        if channel == "bad":
+            raise ValueError("hunter2 is no URL")
+        return str(self.channels[channel].url)
+
+    monkeypatch.setattr(Profile, "resolve_channel", resolve)
+    channels = {"bad": {"connection": "bad"}, "works": {"url": f"jsonl://localhost{tmp_path}/works.jsonl"}}
+    company = Company(tmp_path, profile(channels=channels))
+    company.night({"C1": Customer("A")}, "2026-03-01")
+    result = company.night({"C1": Customer("B")}, "2026-03-02")
+    assert (result.failed["bad"], result.sent["works"]) == (1, 2), "the change, and that a channel is dead"
+    assert result.errors == {"bad": "channel bad: its messages could not be prepared (ValueError)"}
+    assert company.states("bad") == ["failed"]
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("mailto://127.0.0.1:1?from=a@example.com&to=hunter2@example.com,gone@example.com", ""),
+        ("mailto://127.0.0.1:1?from=a@example.com&to={to}", "hunter2@example.com, gone@example.com"),
+        ("slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#hunter2/#b", ""),
+    ],
+)
+def test_a_channel_has_one_target(url: str, address: str) -> None:
+    """Apprise says that one of several failed, not which: all would be told again, night after night."""
+    with pytest.raises(ProfileError) as caught:
+        open_channel("chat", url, address=address)
+    assert caught.value.problem.endswith("names 2 targets, one is allowed")
+    assert caught.value.next_step.startswith("make one channel per target")
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "dingtalk://abcdefgh/13812345678/13812345679", "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#a",
+        "mailto://127.0.0.1:1?from=a@example.com&to=a@example.com&cc=b@example.com,c@example.com",
+    ],
+)  # fmt: skip
+def test_what_goes_out_at_once_is_one_target(url: str) -> None:
+    assert open_channel("chat", url).room > 500
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from nights import write_profile
 BEFORE = {"C1": Customer("A"), "C2": Customer("B")}
 AFTER = {"C1": Customer("B"), "C2": Customer("A")}
 SECRET = "a-secret-of-the-webhook"
+ADDRESSES = {"ann": "ann@example.com", "two": "bob@example.com, eve@example.com"}
 
 
 class Shop(Company):
@@ -59,7 +60,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
             "gone": {"url": "json://127.0.0.1:1/hunter2", "tries": 1},
             "mail": {"url": "mailto://127.0.0.1:1?from=a@example.com&to={to}", "tries": 1},
         },
-        alerts={"routes": [{"channel": "hook"}], "addresses": {"ann": "ann@example.com"}, "operators": []},
+        alerts={"routes": [{"channel": "hook"}], "addresses": ADDRESSES, "operators": []},
     )
     made = Shop(receiver)
     made.night(BEFORE, "2026-03-01")
@@ -146,6 +147,25 @@ def test_resend_repeats_with_the_same_id_but_never_what_is_no_longer_so(shop: Sh
     assert len(shop.receiver.requests) == 3
 
 
+def test_resend_sends_nothing_that_a_rollback_has_withdrawn(shop: Shop) -> None:
+    """The alert step has not compared yet: what failed for the withdrawn night, and what was told of it, is not so."""
+    assert "hook 1" in call("resend", next(row["message_id"] for row in listed() if row["customer_id"] == "C1")).stdout
+    told, waiting = (row["message_id"] for row in sorted(listed(), key=lambda row: str(row["customer_id"])))
+    shop.publish(BEFORE, "2026-03-01")
+    assert "says what is no longer so" in refusal("resend", waiting)
+    assert "says what is no longer so" in refusal("resend", told)
+    assert len(shop.receiver.requests) == 1
+    assert [row["state"] for row in listed() if row["message_id"] == waiting] == ["superseded"]
+
+
+def test_resend_of_all_that_failed_compares_first(shop: Shop) -> None:
+    shop.publish(BEFORE, "2026-03-01")
+    result = call("resend", "--failed")
+    assert "sent: hook 0, gone 0, mail 0" in result.stdout
+    assert "2 were cancelled" in result.stdout
+    assert shop.receiver.requests == []
+
+
 def test_a_test_message_goes_out_and_is_not_noted(shop: Shop) -> None:
     assert "the test message was taken" in call("test", "hook").stdout
     assert shop.receiver.requests[0].content["title"] == "Test message: shop"
@@ -154,6 +174,9 @@ def test_a_test_message_goes_out_and_is_not_noted(shop: Shop) -> None:
     assert "channel gone: the server refuses connections" in problem
     assert "hunter2" not in problem
     assert "channel mail to a***@example.com: the server refuses connections" in refusal("test", "mail", "--to", "ann")
+    assert "names 2 targets, one is allowed Next step: make one channel per target" in refusal(
+        "test", "mail", "--to", "two"
+    )
     assert "no address for eve" in refusal("test", "mail", "--to", "eve")
     assert "has no channel 'chat'" in refusal("test", "chat")
     assert "use one of hook, gone, mail" in refusal("test", "chat")

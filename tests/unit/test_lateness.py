@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from customer_tiering.alerts import notices
+from customer_tiering.alerts.ledger import FILE, open_ledger
 from customer_tiering.errors import ProfileError
 from customer_tiering.nightly.journal import journaled
 from customer_tiering.nightly.lateness import _next_time, _state, deadline_alert, report_if_late, tell_late_night
@@ -91,6 +93,27 @@ def test_a_late_night_is_told_once_and_says_where_it_stands(company: Profile) ->
             "state": "extract crm failed: ValueError: gone",
         }
     ]
+
+
+def test_a_notice_needs_no_lock_to_be_noted(company: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dead channel keeps another process sending for minutes; the notice goes out when that has ended."""
+    monkeypatch.setattr(notices, "_LOCK_SECONDS", 0.1)
+    with open_ledger(company.workspace.ledger):
+        assert report_if_late(company, DUE)
+    with open_ledger(company.workspace.ledger) as ledger:
+        assert [(message.line.scheme, message.state) for message in ledger.messages()] == [("late_night", "due")]
+    assert len(told(company)) == 1
+
+
+def test_what_could_not_be_noted_is_tried_again(company: Profile) -> None:
+    company.workspace.ledger.mkdir(parents=True)
+    broken = company.workspace.ledger / FILE
+    broken.write_bytes(b"no database at all, but long enough to be one" * 100)
+    assert not report_if_late(company, DUE)
+    assert told(company) == []
+    broken.unlink()
+    assert report_if_late(company, DUE)
+    assert len(told(company)) == 1
 
 
 def test_a_step_that_is_tried_again_runs(company: Profile) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import sqlite3
 import stat
 import tempfile
@@ -282,6 +283,24 @@ def test_a_file_that_is_no_ledger_is_refused_with_what_to_do(tmp_path: Path) -> 
     (tmp_path / FILE).write_bytes(b"no database at all, but long enough to be one" * 100)
     with pytest.raises(TieringError, match="newest backup"), open_ledger(tmp_path):
         pass
+
+
+def test_a_full_disk_is_no_reason_to_put_the_ledger_away(tmp_path: Path) -> None:
+    with open_ledger(tmp_path) as ledger:
+        told(ledger, {"C1": ("A", "ann")})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with pytest.raises(TieringError) as caught:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))  # nothing more can be written
+        try:
+            with open_ledger(tmp_path):
+                pass
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "cannot be opened" in caught.value.problem
+    assert caught.value.next_step.startswith("make room on the disk")
+    assert "backup" not in caught.value.next_step
+    with open_ledger(tmp_path) as ledger:
+        assert told(ledger, {"C1": ("B", "ann")}) == [("C1", "ann", "A", "B")]
 
 
 def test_the_first_version_is_taken_over_in_place(tmp_path: Path) -> None:

@@ -8,14 +8,16 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import duckdb
 import pytest
 from typer.testing import CliRunner
 
+from customer_tiering.alerts.ledger import FILE, open_ledger
+from customer_tiering.alerts.messages import Letter
 from customer_tiering.cli.main import app
 from customer_tiering.errors import DecisionError, NightBusy, PublishError
 from customer_tiering.nightly.guard import night_lock
@@ -33,6 +35,14 @@ from nights import write_profile
 WHO = ("Wu", "half of the ERP was missing")
 NIGHTS = [date(2026, 3, day) for day in (1, 2, 3)]
 NOON = datetime(2026, 3, 4, 4, tzinfo=UTC)  # in Shanghai, the day after the last night
+
+
+class Yesterday(datetime):
+    """A clock that is a day slow."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        return super().now(tz) - timedelta(days=1)
 
 
 class Acme:
@@ -227,6 +237,51 @@ def test_a_silent_source_is_named(acme: Acme) -> None:
     acme.connection.execute("insert into marts.fct_data_quality values ('crm', '2026-03-12', 0)")
     publish(acme.connection, acme.workspace, acme.manifest(date(2026, 3, 12)), keep=3)
     assert status(acme.profile, NOON).attention == ["source crm has brought no row since 2026-03-01; ask its owner"]
+
+
+def test_what_the_ledger_says_of_alerts_counts(acme: Acme) -> None:
+    """Also a notice of a night that made no summary; and a retry that has delivered it is seen at once."""
+    assert status(acme.profile, NOON).alerts == {}
+    assert not (acme.workspace.ledger / FILE).exists(), "looking makes no ledger"
+    with open_ledger(acme.workspace.ledger) as ledger:
+        for number, give_up_days in ((1, 14), (2, 0)):
+            ledger.add_notice("held_night", str(number), "chat", "operators", "2026-03-04", {})
+            ledger.fail(ledger.messages()[-1:], "refused", give_up_days)
+    found = status(acme.profile, NOON)
+    assert found.alerts == {"chat": {"failed": 1, "given_up": 1}}
+    assert [line.partition(";")[0] for line in found.attention] == [
+        "channel chat: 1 messages failed",
+        "channel chat: 1 messages were given up",
+    ]
+    shown = tiering("status")
+    assert (shown.exit_code, "chat 1 failed, 1 given_up" in shown.output) == (1, True)
+    with open_ledger(acme.workspace.ledger) as ledger:
+        for message in ledger.messages():
+            ledger.record(Letter("x", "chat", "", "", "", True, (message,)))
+    assert status(acme.profile, NOON).attention == []
+    assert tiering("status").exit_code == 0
+
+
+def test_a_held_night_that_nobody_answered_in_time_is_named_until_a_later_one_is_published(acme: Acme) -> None:
+    limits = ReleaseLimits(answer_within_hours=1)
+    night = date(2026, 3, 4)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(holds, "datetime", Yesterday)
+        held = holds.hold(acme.connection, acme.workspace, acme.manifest(night, "r1"), Verdict(), limits, keep=3)
+    assert held.state() == "rejected"
+    (line,) = status(acme.profile, NOON).attention
+    assert f"the held night {held.name} was not answered by" in line
+    assert "make run PROFILE=acme AS_OF=2026-03-04" in line
+    holds.answer(acme.workspace, held.name, "reject", holds.TIME_LIMIT, "unanswered")
+    assert status(acme.profile, NOON).attention == [line], "as Airflow writes it down"
+    acme.publish(night, "r2")
+    assert status(acme.profile, NOON).attention == []
+
+
+def test_a_held_night_that_a_person_rejected_needs_nobody(acme: Acme) -> None:
+    held = acme.hold(date(2026, 3, 4))
+    holds.answer(acme.workspace, held.name, "reject", *WHO)
+    assert status(acme.profile, NOON).attention == []
 
 
 def test_a_night_that_was_killed_is_told_from_one_that_runs(acme: Acme) -> None:

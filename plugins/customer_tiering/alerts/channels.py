@@ -23,6 +23,8 @@ TO = "{to}"
 """Stands for the recipient's address in the URL of a channel that can address persons."""
 _SIGNED = ("hmac", "hmacs")
 _JSON_LINES = "jsonl"
+_AT_ONCE = ("dingtalk",)
+"""Services that reach all their targets with one request: there they are mentions in one message."""
 
 
 @dataclass(frozen=True)
@@ -53,18 +55,23 @@ def addresses_persons(url: str) -> bool:
 
 def is_for_programs(url: str) -> bool:
     """Whether programs read the channel: each message is a letter of its own there."""
-    return urlsplit(url).scheme == _JSON_LINES
+    return _scheme(url) == _JSON_LINES
+
+
+def _scheme(url: str) -> str:
+    """The scheme, of any text: ``urlsplit`` refuses square brackets and shows what is around them."""
+    return url.partition("://")[0].lower()
 
 
 def open_channel(name: str, url: str, timeout: float = 10.0, address: str = "") -> Channel:
     """The channel behind a URL; ``timeout`` in seconds, for connecting and for each wait for an answer.
 
-    Raises ``ProfileError`` when the URL means nothing (the URL itself is never shown).
+    Raises ``ProfileError`` when the URL means nothing or names several targets (the URL itself is never shown).
     """
     for place in (TO, quote(TO)):
         url = url.replace(place, quote(address, safe=""))
     try:
-        scheme = urlsplit(url).scheme
+        scheme = _scheme(url)
         channel: Channel | None
         if scheme in _SIGNED:
             from customer_tiering.alerts.signed import SignedWebhook
@@ -75,13 +82,19 @@ def open_channel(name: str, url: str, timeout: float = 10.0, address: str = "") 
             channel = JsonLines(path) if path.name else None
         else:
             channel = _AppriseChannel.of(url, timeout)
-    except ValueError:
+    except Exception:  # whatever takes a URL apart may fail in any way, with the URL in its text
         channel = None
     if channel is None:
         raise ProfileError(
             f"channel {name}: its URL is not one that Apprise understands",
             f"check the channel in the profile or the Airflow connection it names, then: tiering alerts test {name}",
         ) from None
+    if isinstance(channel, _AppriseChannel) and channel.targets > 1 and scheme not in _AT_ONCE:
+        raise ProfileError(
+            f"channel {name}: its URL with the recipient's address names {channel.targets} targets, one is allowed",
+            "make one channel per target, and give each name one address: Apprise does not say which target failed, "
+            "so all would be told again",
+        )
     return channel
 
 
@@ -127,6 +140,7 @@ class _AppriseChannel:
 
     def __init__(self, plugin: Any, timeout: float) -> None:
         self._plugin = plugin
+        self.targets = len(plugin)
         # Apprise's own defaults differ from service to service; both waits are the profile's.
         plugin.socket_connect_timeout = plugin.socket_read_timeout = timeout
         # Some services count bytes where Apprise counts characters, and a Chinese character has three.

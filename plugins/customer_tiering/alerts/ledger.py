@@ -139,7 +139,7 @@ class Ledger:
         with self._transaction():
             gone = [
                 message
-                for message in self.messages(states=(*OPEN, "given_up"))
+                for message in self.messages(states=OPEN)
                 if (
                     message.line.channel not in channels
                     if message.line.subject == NOTICE
@@ -443,9 +443,15 @@ def open_ledger(folder: Path, *, wait_seconds: float = _LOCK_SECONDS) -> Iterato
 
 @contextmanager
 def read_ledger(folder: Path) -> Iterator[Ledger]:
-    """The company's ledger for looking; somebody else may be sending meanwhile. Raises ``TieringError``."""
+    """The company's ledger, to look or to add notices; another process may be sending. Raises ``TieringError``."""
     try:
         ledger = Ledger(folder / FILE)
+    except (sqlite3.OperationalError, OSError) as error:  # the surroundings; what was told is all there
+        raise TieringError(
+            f"the ledger {folder / FILE} cannot be opened: {error}",
+            "make room on the disk, check who may write there, or wait until nobody locks it, then try again; "
+            "what was told is not lost: leave the file in its place",
+        ) from error
     except sqlite3.DatabaseError as error:
         raise TieringError(
             f"the ledger {folder / FILE} cannot be read: {error}",

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 State = Literal["due", "sending", "sent", "failed", "given_up", "superseded"]
 STATES: tuple[State, ...] = ("due", "sending", "sent", "failed", "given_up", "superseded")
-OPEN: tuple[State, ...] = ("due", "sending", "failed")
-"""States of messages that still are to be delivered."""
+OPEN: tuple[State, ...] = ("due", "sending", "failed", "given_up")
+"""States of messages that have not arrived, or not for certain; those given up wait for a person."""
 
 NOTICE = "notice"
 """Subject of what operators are told; the kind of the notice stands in ``scheme``."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from customer_tiering.alerts.channels import Channel, Outcome, addresses_persons, is_for_programs, open_channel
 from customer_tiering.alerts.compose import Style, Words, compose, parcels, test_letter
-from customer_tiering.alerts.deliver import Outbox, Patience, deliver
+from customer_tiering.alerts.deliver import Delivered, Outbox, Patience, deliver
 from customer_tiering.alerts.ledger import Ledger
 from customer_tiering.alerts.messages import Change, Letter, Message
 from customer_tiering.alerts.privacy import mask_address, scrub
@@ -62,7 +63,7 @@ def tell_changes(
     """
     result = AlertResult()
     with open_published(snapshot, profile.language) as published:
-        _compare(profile, ledger, published, manifest.as_of_date, result)
+        compare(profile, ledger, published, manifest.as_of_date, result)
         if warnings is not None and (facts := _quality_facts(profile, published, manifest.as_of_date, warnings)):
             add_notices(profile, ledger, "data_quality", manifest.as_of_date, facts)
         sender = Sender(profile, ledger, published)
@@ -91,18 +92,29 @@ class Sender:
         self, *, ripe_only: bool = False, wanted: Callable[[Message], bool] = lambda _message: True
     ) -> AlertResult:
         """Send the messages that are due and ``wanted``; channels work at the same time."""
-        outboxes = {
-            name: self._outbox(name, [m for m in self._ledger.deliverable(name, ripe_only=ripe_only) if wanted(m)])
-            for name in self._profile.channels
-        }
-        return self._result(outboxes)
+        return self._send(
+            {
+                name: [message for message in self._ledger.deliverable(name, ripe_only=ripe_only) if wanted(message)]
+                for name in self._profile.channels
+            }
+        )
 
     def send_again(self, message: Message) -> AlertResult:
         """Send one message once more, whatever its state."""
-        return self._result({message.line.channel: self._outbox(message.line.channel, [message])})
+        return self._send({message.line.channel: [message]})
 
-    def _result(self, outboxes: Mapping[str, Outbox]) -> AlertResult:
-        done = deliver(self._ledger, outboxes, self._profile.alerts.give_up_days)
+    def _send(self, messages: Mapping[str, list[Message]]) -> AlertResult:
+        outboxes: dict[str, Outbox] = {}
+        unprepared: dict[str, Delivered] = {}
+        give_up_days = self._profile.alerts.give_up_days
+        for name, waiting in messages.items():
+            try:
+                outboxes[name] = self._outbox(name, waiting)
+            except Exception as error:  # it is the channel's own; the text may hold its URL
+                problem = f"channel {name}: its messages could not be prepared ({type(error).__name__})"
+                self._ledger.fail(waiting, problem, give_up_days)
+                unprepared[name] = Delivered(failed=len(waiting), error=problem)
+        done = deliver(self._ledger, outboxes, give_up_days) | unprepared
         return AlertResult(
             sent={name: one.sent for name, one in done.items()},
             failed={name: one.failed for name, one in done.items()},
@@ -166,7 +178,8 @@ def send_test(profile: Profile, name: str, to: str = "") -> tuple[Outcome, str]:
     return channel.send(letter), mask_address(address) if address else ""
 
 
-def _compare(profile: Profile, ledger: Ledger, published: Published, as_of_date: str, result: AlertResult) -> None:
+def compare(profile: Profile, ledger: Ledger, published: Published, as_of_date: str, result: AlertResult) -> None:
+    """Bring what waits in the ledger in agreement with what is published, and count that in ``result``."""
     routing = Routing(profile)
     lines = routing.lines()
     result.superseded += ledger.drop_other_lines(lines, list(profile.channels))
@@ -223,7 +236,7 @@ def _quality_facts(profile: Profile, published: Published, night: str, warnings:
 
 
 def _tell_of_dead_channels(profile: Profile, ledger: Ledger, sender: Sender, result: AlertResult) -> AlertResult:
-    """Tell operators over the channels that work; once per outage: the message that waits longest names it."""
+    """Tell operators over the channels that work; once per outage: the first message that it held up names it."""
     dead = {name for name, failed in result.failed.items() if failed}
     ids: set[str] = set()
     for name in sorted(dead):
@@ -231,5 +244,19 @@ def _tell_of_dead_channels(profile: Profile, ledger: Ledger, sender: Sender, res
         if waiting:
             facts = {"channel": name, "error": result.errors.get(name, ""), "waiting": len(waiting)}
             facts["next_step"] = f"tiering alerts test {name}; tiering alerts retry --now"
-            ids |= add_notices(profile, ledger, "dead_channel", f"{name} {waiting[0].message_id}", facts, without=dead)
+            key = f"{name} {_first_of_outage(waiting, profile.alerts.give_up_days).message_id}"
+            ids |= add_notices(profile, ledger, "dead_channel", key, facts, without=dead)
     return sender.send(wanted=lambda message: message.message_id in ids) if ids else AlertResult()
+
+
+def _first_of_outage(waiting: list[Message], give_up_days: int) -> Message:
+    """The first message that the present outage of a channel held up; ``waiting``: failed and given up, oldest first.
+
+    What was given up belongs to it if it was still tried when the next one came up, else an earlier outage left it.
+    """
+    first = next((message for message in waiting if message.state == "failed"), waiting[-1])
+    for earlier in reversed(waiting[: waiting.index(first)]):
+        tried_until = datetime.fromisoformat(earlier.created_at) + timedelta(days=give_up_days)
+        if tried_until >= datetime.fromisoformat(first.created_at):
+            first = earlier
+    return first

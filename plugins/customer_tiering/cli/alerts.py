@@ -17,7 +17,7 @@ from customer_tiering.errors import TieringError
 if TYPE_CHECKING:
     from customer_tiering.alerts.ledger import Ledger
     from customer_tiering.alerts.messages import Message
-    from customer_tiering.alerts.tell import AlertResult
+    from customer_tiering.alerts.tell import AlertResult, Sender
     from customer_tiering.profile import Profile
 
 app = typer.Typer(
@@ -132,8 +132,8 @@ def retry(
     with _sending(loaded) as ledger:
         folder = current_folder(loaded.workspace)
         if folder is None:  # then only notices can wait
-            with _sender(loaded, ledger) as sender:
-                result = sender.send(ripe_only=not now)
+            with _compared(loaded, ledger) as (sender, result):
+                result.add(sender.send(ripe_only=not now))
         else:
             result = tell_changes(loaded, ledger, folder, read_manifest(folder), ripe_only=not now)
         resting = [message for message in ledger.messages(states=["due", "failed"]) if message.next_attempt_at]
@@ -151,23 +151,25 @@ def resend(
     failed: Annotated[bool, typer.Option("--failed", help="All that failed or were given up.")] = False,
     profile: ProfileOption = DEFAULT_PROFILE,
 ) -> None:
-    """Send messages once more with the id they have, also those that were sent or given up."""
+    """Send messages once more with the id they have, also those that were sent or given up.
+
+    What is no longer published is cancelled or refused.
+    """
     if bool(message_ids) == failed:
         raise TieringError("which messages?", "give ids (tiering alerts list), or --failed")
     loaded = _load(profile)
-    with _sending(loaded) as ledger, _sender(loaded, ledger) as sender:
+    with _sending(loaded) as ledger, _compared(loaded, ledger) as (sender, result):
         if failed:
             wanted = {message.message_id for message in ledger.messages(states=["failed", "given_up"])}
             ledger.revive(wanted)
-            _conclude(sender.send(wanted=lambda message: message.message_id in wanted))
-            return
-        chosen = [ledger.find(message_id) for message_id in message_ids or []]
-        for message in chosen:
-            _refuse_stale(ledger, message)
-        results = [sender.send_again(message) for message in chosen]
-    for result in results[1:]:
-        results[0].add(result)
-    _conclude(results[0])
+            result.add(sender.send(wanted=lambda message: message.message_id in wanted))
+        else:
+            chosen = [ledger.find(message_id) for message_id in message_ids or []]
+            for message in chosen:
+                _refuse_stale(ledger, message)
+            for message in chosen:
+                result.add(sender.send_again(message))
+    _conclude(result)
 
 
 @command("test")
@@ -225,26 +227,31 @@ def _sending(profile: Profile) -> Iterator[Ledger]:
 
 
 @contextmanager
-def _sender(profile: Profile, ledger: Ledger) -> Iterator[Any]:
+def _compared(profile: Profile, ledger: Ledger) -> Iterator[tuple[Sender, AlertResult]]:
+    """A sender, after the ledger was compared with what is published, and what that cancelled."""
     from customer_tiering.alerts.compose import CodesOnly
     from customer_tiering.alerts.published import open_published
-    from customer_tiering.alerts.tell import Sender
-    from customer_tiering.publish.snapshot import current_folder
+    from customer_tiering.alerts.tell import AlertResult, Sender, compare
+    from customer_tiering.publish.snapshot import current_folder, read_manifest
 
-    folder = current_folder(profile.workspace)
+    folder, result = current_folder(profile.workspace), AlertResult()
     if folder is None:
-        yield Sender(profile, ledger, CodesOnly())
+        yield Sender(profile, ledger, CodesOnly()), result
         return
     with open_published(folder, profile.language) as published:
-        yield Sender(profile, ledger, published)
+        compare(profile, ledger, published, read_manifest(folder).as_of_date, result)
+        yield Sender(profile, ledger, published), result
 
 
 def _refuse_stale(ledger: Ledger, message: Message) -> None:
-    """What is no longer published must not be said again."""
+    """What is no longer published must not be said again; the ledger was compared with it."""
+    from customer_tiering.alerts.messages import OPEN
+
     stale = message.state == "superseded"
     if message.state == "sent" and message.customer_id:
         last = [row for row in ledger.told(message.customer_id) if row["message_id"] == message.message_id]
-        stale = not last
+        newer = ledger.messages(states=OPEN, customer_id=message.customer_id)
+        stale = not last or any(other.line == message.line for other in newer)
     if stale:
         raise TieringError(
             f"message {message.message_id[:8]} says what is no longer so, or what a later one has said anew",

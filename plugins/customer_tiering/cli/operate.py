@@ -60,8 +60,11 @@ def _print_status(found: Status) -> None:
         _say(f"source 数据源      {name}: {'; '.join(shown)}")
     waiting = sum(row["rows"] for row in found.quarantine)
     _say(f"quarantine 隔离    {waiting:,} rows under {len(found.quarantine)} rules, at the last summary")
-    failed = ", ".join(f"{name} {count}" for name, count in found.alerts_failed.items())
-    _say(f"alerts due 待发送  {failed or 'none'}")
+    due = "; ".join(
+        f"{name} {', '.join(f'{count} {state}' for state, count in states.items())}"
+        for name, states in found.alerts.items()
+    )
+    _say(f"alerts due 待发送  {due or 'none'}")
     if found.disk:
         disk = {name: f"{size / 1e9:.1f} GB" for name, size in found.disk.items()}
         _say(f"disk 磁盘          {disk['used']} used here, {disk['free']} free")

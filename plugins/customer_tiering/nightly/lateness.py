@@ -79,7 +79,8 @@ def report_if_late(profile: Profile, due: datetime) -> bool:
         "state": _state(night),
     }
     _LOG.error("%s: late night: %s", profile.name, json.dumps(facts, ensure_ascii=False))
-    notify_operators(profile, "late_night", night.as_of_date, facts)
+    if not notify_operators(profile, "late_night", night.as_of_date, facts):
+        return False
     told.parent.mkdir(parents=True, exist_ok=True)
     told.write_text(json.dumps(facts, indent=2, ensure_ascii=False), encoding="utf-8")
     return True

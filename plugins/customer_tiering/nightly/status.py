@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,9 @@ from typing import Any
 
 import duckdb
 
+from customer_tiering.alerts.ledger import FILE as LEDGER
+from customer_tiering.alerts.ledger import read_ledger
+from customer_tiering.alerts.messages import OPEN
 from customer_tiering.errors import NightBusy, TieringError
 from customer_tiering.nightly.airflow_home import hold_airflow
 from customer_tiering.nightly.backup import check_restored
@@ -19,7 +23,7 @@ from customer_tiering.nightly.guard import night_lock
 from customer_tiering.nightly.journal import JOURNAL, read_journal
 from customer_tiering.profile import Profile
 from customer_tiering.publish.snapshot import DATABASE, current_folder, read_manifest
-from customer_tiering.release.holds import find, holds, how_to_answer
+from customer_tiering.release.holds import TIME_LIMIT, Hold, find, holds, how_to_answer
 from customer_tiering.report.summary import SUMMARY
 from customer_tiering.warehouse.rows import fetch_rows
 from customer_tiering.workspace import Workspace
@@ -41,7 +45,8 @@ class Status:
     last_run: dict[str, Any] | None = None
     sources: dict[str, dict[str, Any]] = field(default_factory=dict)
     quarantine: list[dict[str, Any]] = field(default_factory=list)
-    alerts_failed: dict[str, int] = field(default_factory=dict)
+    alerts: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Messages of each channel that have not arrived, by state."""
     disk: dict[str, int] = field(default_factory=dict)
     night_runs: bool = False
     """Whether a ``make run`` is on."""
@@ -57,7 +62,7 @@ def status(profile: Profile, now: datetime | None = None) -> Status:
     now = now or datetime.now(UTC)
     found = Status(profile.name)
     workspace = profile.workspace
-    for part in (_restored, _running, _published, _held, _last_run, _disk):
+    for part in (_restored, _running, _published, _held, _last_run, _alerts, _disk):
         try:
             part(found, profile, workspace, now)
         except TieringError as error:
@@ -136,7 +141,8 @@ def _expected_night(profile: Profile, now: datetime) -> date:
 
 
 def _held(found: Status, profile: Profile, workspace: Workspace, _now: datetime) -> None:
-    for held in holds(workspace):
+    known = holds(workspace)
+    for held in known:
         state = held.state()
         if state not in ("open", "approved"):
             continue
@@ -155,6 +161,19 @@ def _held(found: Status, profile: Profile, workspace: Workspace, _now: datetime)
                 f"the held night {held.name} was approved and is not published; finish it: tiering release approve "
                 f"{held.name} --profile {profile.name} --owner <who> --reason <why>"
             )
+    published = found.published["folder"] if found.published else ""  # like a hold's name: night and run
+    if known and known[-1].name > published and _was_unanswered(known[-1]):
+        held = known[-1]
+        found.attention.append(
+            f"the held night {held.name} was not answered by {held.answer_until:%Y-%m-%d %H:%M} UTC and counts as "
+            f"rejected; to have it judged anew: make run PROFILE={profile.name} AS_OF={held.name[:10]}; the next night "
+            "that is published brings its data, too"
+        )
+
+
+def _was_unanswered(held: Hold) -> bool:
+    """Whether the time limit has rejected it; Airflow writes that down, ``make run`` leaves the hold without answer."""
+    return held.state() == "rejected" and (held.last.kind == "hold" or held.last.owner == TIME_LIMIT)
 
 
 def _last_run(found: Status, profile: Profile, workspace: Workspace, _now: datetime) -> None:
@@ -194,9 +213,25 @@ def _last_run(found: Status, profile: Profile, workspace: Workspace, _now: datet
     if summaries:
         facts = json.loads(summaries[-1].read_text(encoding="utf-8"))
         found.quarantine = facts["quarantine"]
-        found.alerts_failed = {name: count for name, count in facts["alerts"].get("failed", {}).items() if count}
-        for name, count in found.alerts_failed.items():
-            found.attention.append(f"channel {name}: {count} messages failed; they are due again the next night")
+
+
+def _alerts(found: Status, profile: Profile, workspace: Workspace, _now: datetime) -> None:
+    if not (workspace.ledger / LEDGER).exists():
+        return
+    with read_ledger(workspace.ledger) as ledger:
+        waiting = Counter((message.line.channel, message.state) for message in ledger.messages(states=OPEN))
+    for (channel, state), count in sorted(waiting.items()):
+        found.alerts.setdefault(channel, {})[state] = count
+        if state == "failed":
+            found.attention.append(
+                f"channel {channel}: {count} messages failed; they are due again the next night, or now: "
+                f"tiering alerts retry --now --profile {profile.name}"
+            )
+        elif state == "given_up":
+            found.attention.append(
+                f"channel {channel}: {count} messages were given up; see tiering alerts list --state given_up, then: "
+                f"tiering alerts resend --failed --profile {profile.name}"
+            )
 
 
 def _open_failures(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
