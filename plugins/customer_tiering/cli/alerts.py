@@ -65,10 +65,10 @@ def list_messages(
             message.as_of_date,
             message.state,
             message.line.channel,
-            _text(message.recipient),
-            _text(_gist(message)),
+            message.recipient,
+            _gist(message),
             str(message.attempts),
-            _text(message.last_error),
+            message.last_error,
         )
     console.print(table)
     if len(messages) > len(shown):
@@ -93,7 +93,7 @@ def show(
     if len(together) > 1:
         table = Table("id", "state", "message")
         for other in together:
-            table.add_row(other.message_id[:8], other.state, _text(_gist(other)))
+            table.add_row(other.message_id[:8], other.state, _gist(other))
         console.print(table)
 
 
@@ -111,9 +111,7 @@ def told(
     table = Table("about", "channel", "for", "state", "night", "by")
     for row in rows:
         by = row["message_id"][:8] if row["message_id"] else "noted without a message"
-        table.add_row(
-            row["scheme"], row["channel"], _text(row["recipient"]), _text(row["state"]), row["as_of_date"], by
-        )
+        table.add_row(row["scheme"], row["channel"], row["recipient"], row["state"], row["as_of_date"], by)
     console.print(table)
     for message in messages:
         _say(f"{message.as_of_date}  {message.message_id[:8]}  {message.state:<10}  {_gist(message)}")
@@ -280,12 +278,5 @@ def _gist(message: Message) -> str:
     return f"{message.customer_name or message.customer_id}: {message.from_state or '?'} → {message.to_state}"
 
 
-def _text(text: str) -> Any:
-    """A cell whose square brackets are no markup."""
-    from rich.text import Text
-
-    return Text(text)
-
-
 def _say(text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    console.print(text, highlight=False, soft_wrap=True)
