@@ -24,6 +24,7 @@ from customer_tiering.nightly.guard import night_lock
 from customer_tiering.profile import Profile, load_profile
 from customer_tiering.publish.snapshot import MANIFEST, current_folder, point_current_to
 from customer_tiering.quality.decisions import decide, read_decisions
+from customer_tiering.release import holds
 from nights import write_profile
 
 
@@ -156,6 +157,26 @@ def test_a_backup_taken_while_alerts_go_out_is_whole(profile: Profile, tmp_path:
     for number in range(5):
         restore(profile, tmp_path / f"b{number}.tar.gz", force=True)
         assert told(profile) == ["c1", *known[1 : len(told(profile))]], "what was told first, without a gap"
+
+
+def test_an_approved_night_that_the_backup_does_not_hold_is_closed(profile: Profile, tmp_path: Path) -> None:
+    """The backup was taken between the approval and the publication."""
+    lines = [
+        {
+            "kind": "hold",
+            "night": "2026-03-02_r",
+            "owner": "circuit breaker",
+            "answer_until": "2026-03-03T00:00:00+00:00",
+        },
+        {"kind": "approve", "night": "2026-03-02_r", "owner": "Wu", "reason": "branch sold"},
+    ]
+    text = "".join(json.dumps(line | {"decided_at": "2026-03-02T20:00:00+00:00"}) + "\n" for line in lines)
+    (profile.workspace.decisions / holds.FILE).write_text(text, encoding="utf-8")
+    back_up(profile, tmp_path / "b.tar.gz")
+    lose_everything(profile, tmp_path)
+    restore(profile, tmp_path / "b.tar.gz")
+    check_restored(profile.workspace)
+    assert holds.find(profile.workspace, "2026-03-02_r").state() == "superseded"
 
 
 def rewritten(archive: Path, target: Path, change: Any) -> Path:

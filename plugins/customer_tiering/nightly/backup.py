@@ -132,7 +132,7 @@ def restore(profile: Profile, archive: Path, *, force: bool = False) -> tuple[Ba
             _put_in_place(profile, staging, replaced, aside)
             if backup.current is not None:
                 point_current_to(workspace, workspace.published / backup.current)
-            holds.supersede(workspace, f"restored from {archive.name}")
+            holds.supersede(workspace, f"restored from {archive.name}", even_approved=True)
             (workspace.root / _UNFINISHED).unlink()
     return backup, aside if aside.exists() else None
 
