@@ -149,7 +149,7 @@ def restore(
     """Check a backup and put it in place; the next night goes on from it."""
     from customer_tiering.nightly.backup import restore as put_back
 
-    done, aside = put_back(load_profile(profile), archive, force=force)
+    done, aside = put_back(profile, archive, force=force)
     _say(f"{profile} is restored: {len(done.files)} files of {done.created_at}, night {done.night or 'none yet'}")
     if aside is not None:
         _say(f"what was there: {aside} (remove it when all is well)")
