@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import json
+import os
 import shutil
 import sqlite3
 import stat
@@ -14,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import filelock
 import pytest
 from typer.testing import CliRunner
 
@@ -122,6 +125,86 @@ def test_landing_comes_on_request(profile: Profile, tmp_path: Path) -> None:
     assert (profile.workspace.landing / "rows.parquet").read_bytes() == b"rows"
     assert (profile.workspace.landing / "state.jsonl").read_bytes() == b'{"no": "end of line"}'
     assert (profile.workspace.landing / ".dlt" / "normalized").is_dir(), "dlt misses it otherwise"
+
+
+def test_addresses_come_back_and_stay_where_the_backup_has_none(profile: Profile, tmp_path: Path) -> None:
+    addresses = profile.workspace.root / "private" / "addresses.csv"
+    back_up(profile, tmp_path / "without.tar.gz")
+    addresses.parent.mkdir(mode=0o700)
+    addresses.write_text("name,address\n", encoding="utf-8")
+    back_up(profile, tmp_path / "with.tar.gz")
+    restore("acme", tmp_path / "without.tar.gz", force=True)
+    assert addresses.is_file()
+    lose_everything(profile, tmp_path)
+    restore("acme", tmp_path / "with.tar.gz")
+    assert addresses.read_text("utf-8") == "name,address\n"
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (addresses.parent, addresses)] == [0o700, 0o600]
+
+
+def test_landing_is_copied_between_two_extractions(profile: Profile, tmp_path: Path) -> None:
+    """Rows that came after the listing and the cursor behind them would be rows that no one reads again."""
+    workspace = profile.workspace
+    copying = threading.Thread(target=back_up, args=(profile, tmp_path / "b.tar.gz"), kwargs={"with_landing": True})
+    with filelock.FileLock(workspace.extract_state / "crm.lock"):
+        copying.start()
+        copying.join(1)
+        assert copying.is_alive()
+        (workspace.landing / "more.parquet").write_bytes(b"more")
+        (workspace.extract_state / "state.json").write_text("behind more", encoding="utf-8")
+    copying.join(60)
+    lose_everything(profile, tmp_path)
+    restore("acme", tmp_path / "b.tar.gz")
+    assert (workspace.landing / "more.parquet").is_file()
+    assert (workspace.extract_state / "state.json").is_file()
+
+
+def test_a_disk_without_hard_links_takes_a_backup(
+    profile: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = tmp_path / "b.tar.gz"
+
+    def no_links(*_: Any) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    back_up(profile, archive)
+    assert stat.S_IMODE(archive.stat().st_mode) == 0o600
+    content = archive.read_bytes()
+
+    def taken_meanwhile(*_: Any) -> None:
+        (tmp_path / "other.tar.gz").write_bytes(b"somebody's")
+        no_links()
+
+    monkeypatch.setattr(os, "link", taken_meanwhile)
+    with pytest.raises(BackupError, match="exists already"):
+        back_up(profile, tmp_path / "other.tar.gz")
+    assert (tmp_path / "other.tar.gz").read_bytes() == b"somebody's"
+    lose_everything(profile, tmp_path)
+    restore("acme", archive)
+    assert archive.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("number", "words", "next_step"),
+    [
+        (errno.ENOSPC, "there is no room to unpack b.tar.gz", "make room"),
+        (errno.EACCES, "b.tar.gz cannot be unpacked", "give this user the right"),
+        (errno.EIO, "b.tar.gz cannot be read whole", "choose another archive"),
+    ],
+)
+def test_a_full_disk_is_no_bad_archive(
+    number: int, words: str, next_step: str, profile: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    back_up(profile, tmp_path / "b.tar.gz")
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tarfile.TarFile, "extract", fail)
+        with pytest.raises(BackupError, match=words) as caught:
+            restore("acme", tmp_path / "b.tar.gz", force=True)
+    assert caught.value.next_step.startswith(next_step)
 
 
 def test_a_living_company_is_replaced_only_by_force_and_put_aside(profile: Profile, tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ def backup(
         bool, typer.Option("--with-landing", help="Also the landed rows: needed when a source forgets its past.")
     ] = False,
 ) -> None:
-    """Back up what cannot be computed again: ledger, decisions, models, rules, published snapshot, profile."""
+    """Back up what cannot be computed again: ledger, decisions, models, rules, addresses, snapshot, profile."""
     from customer_tiering.nightly.backup import back_up
 
     target = out or Path(f"{profile}_{datetime.now(UTC):%Y%m%dT%H%M%S}.tar.gz")

@@ -11,6 +11,7 @@ off. The warehouse is put aside, too: the next night builds it again from landin
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -20,8 +21,9 @@ import shutil
 import sqlite3
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -41,11 +43,13 @@ from customer_tiering.workspace import Workspace
 MANIFEST = "backup.json"
 _FORMAT = 1
 # Folders of the workspace, in the order of their copies; the ledger before the snapshot.
-_ALWAYS = ("ledger", "decisions", "models", "rules", "published")
+_ALWAYS = ("ledger", "decisions", "models", "rules", "private", "published")
 _PROFILE = "profile"
 _UNFINISHED = "restore.unfinished"
 _SQLITE = ".sqlite"
 _PUT_ASIDE = "before-restore-"
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_RIGHT = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,7 @@ def back_up(profile: Profile, out: Path, *, with_landing: bool = False) -> Backu
                     archive.add(staging / file.path, file.path, filter=_anonymous)
             stream.flush()
             os.fsync(stream.fileno())
-        os.link(unfinished, out)  # unlike a rename it does not overwrite
+        _move(unfinished, out)
     return backup
 
 
@@ -154,8 +158,24 @@ def check_restored(workspace: Workspace) -> None:
 # --- writing ---------------------------------------------------------------------------------------------------
 
 
+def _move(unfinished: Path, out: Path) -> None:
+    """Give the finished archive its name, unless somebody else took that meanwhile."""
+    try:
+        try:
+            os.link(unfinished, out)  # unlike a rename it does not overwrite
+        except FileExistsError:
+            raise
+        except OSError:  # no hard links there (exFAT, many network shares): take the name, then put the archive there
+            out.touch(mode=0o600, exist_ok=False)
+            unfinished.replace(out)
+    except FileExistsError as error:
+        raise BackupError(f"{out} exists already", "choose another name: a backup is never overwritten") from error
+
+
 def _collect(profile: Profile, staging: Path, with_landing: bool) -> tuple[str | None, str | None]:
     """Copy everything into ``staging``; returns the published night and its folder's name."""
+    from customer_tiering.extract.pipeline import source_lock
+
     workspace = profile.workspace
     for name in _ALWAYS[:-1]:
         _copy_tree(workspace.root / name, staging / name)
@@ -163,7 +183,11 @@ def _collect(profile: Profile, staging: Path, with_landing: bool) -> tuple[str |
     if current is not None:
         _copy_tree(current, staging / "published" / current.name)
     if with_landing:
-        with warehouse_lock(workspace):  # no gate reads, no build; an extraction may still add loads
+        # No extraction: rows and the cursor behind them belong together. No gate reads, no build.
+        with ExitStack() as locks:
+            for source in profile.sources:
+                locks.enter_context(source_lock(source, workspace.extract_state))
+            locks.enter_context(warehouse_lock(workspace))
             _copy_tree(workspace.landing, staging / "landing")
     _copy_file(profiles_folder() / f"{profile.name}.yml", staging / _PROFILE / f"{profile.name}.yml")
     _copy_tree(profile.folder, staging / _PROFILE / profile.name)
@@ -271,7 +295,19 @@ def _unpack(archive: Path, staging: Path) -> None:
 def _readable(archive: Path) -> Iterator[None]:
     try:
         yield
-    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise BackupError(
+                f"there is no room to unpack {archive.name}: {error.strerror}", "make room, then restore it again"
+            ) from error
+        if error.errno in _NO_RIGHT:
+            place = error.filename or archive
+            raise BackupError(
+                f"{archive.name} cannot be unpacked: {place}: {error.strerror}",
+                "give this user the right to read the archive and to write below var/, then restore it again",
+            ) from error
+        raise BackupError(f"{archive.name} cannot be read whole: {error}", "choose another archive") from error
+    except (tarfile.TarError, zlib.error, EOFError, ValueError) as error:
         raise BackupError(f"{archive.name} cannot be read whole: {error}", "choose another archive") from error
 
 
@@ -310,7 +346,9 @@ def _belongs(name: str, profile: str) -> bool:
 def _replaced(backup: Backup) -> list[str]:
     """Folders that give way: those of the backup, and what was computed from others of their kind."""
     computed = ("warehouse", "held", "replay")
-    return [*_ALWAYS, *(["landing"] if backup.with_landing else []), *computed]
+    private = any(file.path.startswith("private/") for file in backup.files)
+    always = [name for name in _ALWAYS if name != "private" or private]  # addresses are the company's, not of a night
+    return [*always, *(["landing"] if backup.with_landing else []), *computed]
 
 
 def _refuse_overwriting(workspace: Workspace, staging: Path, replaced: list[str], force: bool) -> None:
@@ -346,8 +384,9 @@ def _put_in_place(workspace: Workspace, staging: Path, replaced: list[str], asid
         if (staging / name).exists():
             (staging / name).rename(root / name)
     workspace.make()
-    for name in ("ledger", "decisions", "landing"):
-        (root / name).chmod(0o700)
+    for name in ("ledger", "decisions", "landing", "private"):
+        if (root / name).exists():
+            (root / name).chmod(0o700)
     for path in (root / "published").rglob("*"):  # BI may be another user
         path.chmod(0o755 if path.is_dir() else 0o644)
     for path in sorted((staging / _PROFILE).rglob("*")):
