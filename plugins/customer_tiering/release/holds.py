@@ -198,11 +198,7 @@ def answer(workspace: Workspace, name: str, kind: Literal["approve", "reject"], 
         if overdue and kind == "reject":
             return True
         if overdue:
-            raise DecisionError(
-                f"the held night {held.name} was not answered by {held.answer_until:%Y-%m-%d %H:%M} UTC and counts as "
-                "rejected",
-                "run the night again to have it judged anew",
-            )
+            raise unanswered(workspace, held)
         if state == wanted or (state, kind) == ("published", "approve"):
             return False
         if state != "open":
@@ -216,6 +212,15 @@ def answer(workspace: Workspace, name: str, kind: Literal["approve", "reject"], 
 
     _append(workspace, kind, held.name, owner=owner, reason=reason, only_if=still_open)
     return find(workspace, held.name)
+
+
+def unanswered(workspace: Workspace, held: Hold) -> DecisionError:
+    """What to say of a hold whose time limit has passed."""
+    return DecisionError(
+        f"the held night {held.name} was not answered by {held.answer_until:%Y-%m-%d %H:%M} UTC and counts as rejected",
+        f"look: tiering release show {held.name} --profile {workspace.root.name}; run the night again to have it "
+        "judged anew, or wait for the next one, which goes on from the last published night",
+    )
 
 
 def reject_approved(workspace: Workspace, name: str, owner: str, reason: str) -> Hold:
