@@ -193,6 +193,7 @@ def test_a_held_night_needs_no_reports_to_be_approved_and_can_be_dropped_after_t
     shutil.rmtree(other.workspace.held)
     refused = tiering(other, "release", "approve", *WHO)
     assert (refused.exit_code, "is gone, so it cannot be published" in refused.output) == (1, True), refused.output
+    assert "tiering release reject" in tiering(other, "release", "show").output
     rejected = tiering(other, "release", "reject", *WHO)
     assert rejected.exit_code == 0, rejected.output
     assert find(other.workspace, f"{BAD}_bad").state() == "rejected"

@@ -142,7 +142,7 @@ def hold(
 ) -> Hold:
     """Set the marts aside as a held night, which waits for an answer from now on, in place of any that waited.
 
-    Raises ``NightBusy`` when an earlier one was approved and is being published.
+    Raises ``NightBusy`` when an earlier one was approved and can still be published.
     """
     supersede(workspace, f"the night {manifest.as_of_date} was judged (run {manifest.run_id})")
     known = {event.night for event in read_events(workspace)}
