@@ -167,7 +167,11 @@ def _move(unfinished: Path, out: Path) -> None:
             raise
         except OSError:  # no hard links there (exFAT, many network shares): take the name, then put the archive there
             out.touch(mode=0o600, exist_ok=False)
-            unfinished.replace(out)
+            try:
+                unfinished.replace(out)
+            except OSError:
+                out.unlink()
+                raise
     except FileExistsError as error:
         raise BackupError(f"{out} exists already", "choose another name: a backup is never overwritten") from error
 
