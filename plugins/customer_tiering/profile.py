@@ -18,6 +18,9 @@ from customer_tiering.errors import ProfileError
 from customer_tiering.release.limits import ReleaseLimits
 from customer_tiering.workspace import Workspace, project_root
 
+NAME = r"^[a-z][a-z0-9_]*$"
+"""What a profile may be called; its folders have that name."""
+
 
 class SourceLocation(BaseModel):
     """Where a source lives: an Airflow connection id, a database URL, or a folder."""
@@ -89,7 +92,7 @@ class Profile(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    name: str = Field(pattern=NAME)
     label_en: str
     label_zh: str
     timezone: str

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ from typer.testing import CliRunner
 from customer_tiering.cli.main import app
 from customer_tiering.nightly.journal import read_journal
 from customer_tiering.publish.snapshot import DATABASE, checksums, current_folder, last_accepted, predecessor
-from customer_tiering.release.holds import find, holds
+from customer_tiering.release.holds import answer, find, holds
 from customer_tiering.sample import generate_company
 from customer_tiering.workspace import project_root
 
@@ -175,6 +176,27 @@ def test_what_is_approved_is_published_as_it_was_looked_at_and_told_at_once(stag
     assert yesterday is not None
     assert yesterday.name == f"{FIRST}_first"
     assert find(company.workspace, f"{BAD}_bad").state() == "rolled back"
+
+
+def test_a_held_night_needs_no_reports_to_be_approved_and_can_be_dropped_after_that(
+    stages: Stages, tmp_path: Path
+) -> None:
+    """Somebody made room on the disk."""
+    company = stages.held.copy(tmp_path / "room")
+    shutil.rmtree(company.workspace.reports)
+    approved = tiering(company, "release", "approve", *WHO)
+    assert approved.exit_code == 0, approved.output
+    assert bi(company)[0] == str(BAD)
+    other = stages.held.copy(tmp_path / "more_room")
+    with environment(other):
+        answer(other.workspace, f"{BAD}_bad", "approve", "Operations", "then the disk was full")
+    shutil.rmtree(other.workspace.held)
+    refused = tiering(other, "release", "approve", *WHO)
+    assert (refused.exit_code, "is gone, so it cannot be published" in refused.output) == (1, True), refused.output
+    assert "tiering release reject" in tiering(other, "release", "show").output
+    rejected = tiering(other, "release", "reject", *WHO)
+    assert rejected.exit_code == 0, rejected.output
+    assert find(other.workspace, f"{BAD}_bad").state() == "rejected"
 
 
 def test_what_is_rejected_is_no_ones_yesterday(stages: Stages, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from customer_tiering.alerts.ledger import FILE, open_ledger
 from customer_tiering.alerts.messages import Letter
 from customer_tiering.cli.main import app
 from customer_tiering.errors import DecisionError, NightBusy, PublishError
+from customer_tiering.nightly import rollback as rollback_module
 from customer_tiering.nightly.guard import night_lock
 from customer_tiering.nightly.journal import journaled
 from customer_tiering.nightly.rollback import rollback
@@ -178,6 +179,33 @@ def test_one_that_was_cut_off_is_finished_by_the_same_call(acme: Acme, monkeypat
     assert current.name == "2026-03-02_r"
     assert rollback(acme.profile, "2026-03-02", *WHO).withdrawn == ["2026-03-03_r"]
     assert acme.published() == ["2026-03-01_r", "2026-03-02_r", "current"]
+
+
+@pytest.mark.parametrize("place", ["point_current_to", "withdraw", "move"])
+def test_cut_off_anywhere_the_same_call_takes_back_one_night_only(
+    place: str, acme: Acme, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full_disk(*_: Any, **__: Any) -> None:
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as patch:
+        where = {"point_current_to": rollback_module, "withdraw": holds, "move": shutil}[place]
+        patch.setattr(where, place, full_disk)
+        with pytest.raises(OSError, match="No space left"):
+            rollback(acme.profile, "", *WHO)
+    done = rollback(acme.profile, "", *WHO)
+    assert (done.target.name, done.withdrawn) == ("2026-03-02_r", ["2026-03-03_r"])
+    assert acme.published() == ["2026-03-01_r", "2026-03-02_r", "current"]
+    assert rollback(acme.profile, "", *WHO).target.name == "2026-03-01_r", "a second one goes back once more"
+
+
+def test_a_cut_off_rollback_does_not_matter_after_the_next_night(acme: Acme, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(holds, "withdraw", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            rollback(acme.profile, "", *WHO)
+    acme.publish(NIGHTS[2], "again")
+    assert rollback(acme.profile, "", *WHO).target.name == "2026-03-02_r"
 
 
 def test_a_hold_that_goes_on_from_what_is_taken_back_is_superseded(acme: Acme) -> None:

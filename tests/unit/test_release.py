@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from customer_tiering.errors import DecisionError, OrderError, PublishError
+from customer_tiering.errors import DecisionError, NightBusy, OrderError, PublishError
 from customer_tiering.publish import snapshot
 from customer_tiering.publish.snapshot import Manifest, current_folder, publish
 from customer_tiering.release import holds
@@ -312,6 +312,77 @@ def test_a_hold_whose_yesterday_was_taken_back_cannot_be_published(company: Comp
     snapshot.point_current_to(company.workspace, company.workspace.published / f"{FIRST}_r")
     with pytest.raises(OrderError, match=f"goes on from {SECOND}_r, and {FIRST}_r is the last accepted"):
         holds.answer(company.workspace, name, "approve", "Wu", "yes")
+
+
+def lose_its_folder(company: Company, name: str) -> None:
+    shutil.rmtree(company.workspace.held / name)
+
+
+def publish_beside_it(company: Company, _name: str) -> None:
+    """As a replay that is promoted does: another yesterday."""
+    company.publish(FIRST, "replay")
+
+
+@pytest.mark.parametrize("happens", [lose_its_folder, publish_beside_it])
+def test_an_approved_night_that_cannot_be_published_any_more_stops_nobody(happens: Any, company: Company) -> None:
+    company.build(SECOND, **USUAL | {"customers": 60})
+    for way_out in ("reject", "the next night"):
+        name = company.hold().name
+        holds.answer(company.workspace, name, "approve", "Wu", "branch sold")
+        happens(company, name)
+        for again in ("approve", "publish"):
+            with pytest.raises((OrderError, PublishError)) as caught:
+                if again == "approve":
+                    holds.answer(company.workspace, name, "approve", "Wu", "branch sold")
+                else:
+                    holds.publish_held(company.workspace, name, 5)
+            assert caught.value.next_step == "run the night again"
+        if way_out == "reject":
+            assert holds.reject_approved(company.workspace, name, "Wu", "too late").state() == "rejected"
+        else:
+            assert holds.supersede(company.workspace, "the night was built") == [name]
+        assert holds.waiting(company.workspace) == []
+
+
+def test_an_approved_night_that_can_be_published_is_dropped_only_on_purpose(company: Company) -> None:
+    company.build(SECOND, **USUAL | {"customers": 60})
+    name = company.hold().name
+    holds.answer(company.workspace, name, "approve", "Wu", "branch sold")
+    with pytest.raises(NightBusy, match="is not published yet") as caught:
+        holds.supersede(company.workspace, "the next night")
+    assert f"tiering release reject {name}" in caught.value.next_step
+    with pytest.raises(DecisionError, match="needs an owner and a reason"):
+        holds.reject_approved(company.workspace, name, "Wu", "")
+    assert holds.reject_approved(company.workspace, name, "Wu", "too late").state() == "rejected"
+    with pytest.raises(PublishError, match="is rejected, not approved"):
+        holds.publish_held(company.workspace, name, 5)
+    other = company.hold(run_id="other").name
+    holds.answer(company.workspace, other, "approve", "Wu", "branch sold")
+    assert holds.supersede(company.workspace, "restored", even_approved=True) == [other]
+
+
+@pytest.mark.parametrize("way", [holds.supersede, holds.reject_approved])
+def test_what_became_current_is_published_though_the_line_was_not_written(
+    way: Any, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company.build(SECOND, **USUAL | {"customers": 60})
+    name = company.hold().name
+    holds.answer(company.workspace, name, "approve", "Wu", "branch sold")
+
+    def full_disk(*_: Any) -> None:
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(holds, "_note_published", full_disk)
+        with pytest.raises(OSError, match="No space left"):
+            holds.publish_held(company.workspace, name, 5)
+    if way is holds.supersede:
+        assert holds.supersede(company.workspace, "the next night") == []
+    else:
+        with pytest.raises(DecisionError, match="is published already") as caught:
+            holds.reject_approved(company.workspace, name, "Wu", "too late")
+        assert "tiering rollback" in caught.value.next_step
+    assert holds.find(company.workspace, name).state() == "published"
 
 
 def test_old_holds_go_and_waiting_ones_stay(company: Company) -> None:

@@ -131,7 +131,7 @@ def backup(
         bool, typer.Option("--with-landing", help="Also the landed rows: needed when a source forgets its past.")
     ] = False,
 ) -> None:
-    """Back up what cannot be computed again: ledger, decisions, models, rules, published snapshot, profile."""
+    """Back up what cannot be computed again: ledger, decisions, models, rules, addresses, snapshot, profile."""
     from customer_tiering.nightly.backup import back_up
 
     target = out or Path(f"{profile}_{datetime.now(UTC):%Y%m%dT%H%M%S}.tar.gz")
@@ -152,7 +152,7 @@ def restore(
     """Check a backup and put it in place; the next night goes on from it."""
     from customer_tiering.nightly.backup import restore as put_back
 
-    done, aside = put_back(load_profile(profile), archive, force=force)
+    done, aside = put_back(profile, archive, force=force)
     _say(f"{profile} is restored: {len(done.files)} files of {done.created_at}, night {done.night or 'none yet'}")
     if aside is not None:
         _say(f"what was there: {aside} (remove it when all is well)")

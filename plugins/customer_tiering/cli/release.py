@@ -83,7 +83,7 @@ def show(
         console.print(table)
     for warning in held.facts.get("warnings", []):
         _say(f"Warning 警告: {warning}")
-    if held.state() == "open":
+    if held.state() in ("open", "approved"):
         _say(f"Next step: {holds.how_to_answer(held, profile)}")
 
 
@@ -114,7 +114,7 @@ def reject(
     owner: OwnerOption = "",
     reason: ReasonOption = "",
 ) -> None:
-    """Drop the held night; the next night goes on from the last published one."""
+    """Drop the held night, also an approved one that was not published; the next goes on from the last published."""
     from customer_tiering.nightly.release import reject as reject_night
 
     held = reject_night(load_profile(profile), night, owner, reason)

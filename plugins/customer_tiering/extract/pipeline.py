@@ -50,7 +50,7 @@ def extract_source(source: Source, location: str, landing: Path, state: Path, as
     ``location`` is a database URL or a folder. Raises ``SourceError`` when the source cannot be read or has
     never had a row of an entity that must have some, ``NightBusy`` when another process keeps extracting it.
     """
-    with _source_lock(source, state):
+    with source_lock(source.name, state):
         return _extract_source(source, location, landing, state, as_of)
 
 
@@ -99,17 +99,20 @@ def _extract_source(source: Source, location: str, landing: Path, state: Path, a
 
 
 @contextmanager
-def _source_lock(source: Source, state: Path) -> Iterator[None]:
+def source_lock(source: str, state: Path) -> Iterator[None]:
     """One extraction of a source at a time: a run that was overtaken amid its extraction would land the rows of
-    the run after it once more. The lock ends with its process."""
+    the run after it once more. The lock ends with its process.
+
+    Raises ``NightBusy`` when another process keeps it.
+    """
     state.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(state / f"{source.name}.lock")
+    lock = FileLock(state / f"{source}.lock")
     try:
         lock.acquire(timeout=_WAIT_SECONDS)
     except Timeout as error:
         raise NightBusy(
-            f"source {source.name} has been extracted by another process for {_WAIT_SECONDS} s",
-            "wait for that run to end, or stop it; then run the night again",
+            f"source {source} has been in use by another process (a night, a backup) for {_WAIT_SECONDS} s",
+            "wait for that to end, or stop it; then do this again",
         ) from error
     try:
         yield

@@ -18,7 +18,7 @@ import psutil
 
 from customer_tiering.errors import NightBusy, TieringError
 from customer_tiering.profile import Profile
-from customer_tiering.workspace import project_root
+from customer_tiering.workspace import Workspace, project_root
 
 ADMIN = "admin"
 
@@ -113,7 +113,14 @@ def hold_airflow(profile: Profile, note: str = "") -> Iterator[int]:
 
     Whoever finds the door closed is shown ``note``, which ends with the number of the process. Raises ``NightBusy``.
     """
-    home = profile.workspace.airflow_home
+    with hold_airflow_of(profile.workspace, note) as descriptor:
+        yield descriptor
+
+
+@contextmanager
+def hold_airflow_of(workspace: Workspace, note: str = "") -> Iterator[int]:
+    """``hold_airflow`` for a company whose profile may be lost."""
+    company, home = workspace.root.name, workspace.airflow_home
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = home / "up.lock"
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -125,11 +132,11 @@ def hold_airflow(profile: Profile, note: str = "") -> Iterator[int]:
             number = holder.rpartition(" ")[2]
             if number.isdigit() and not psutil.pid_exists(int(number)):
                 raise NightBusy(
-                    f"Airflow of {profile.name} was killed ({holder}), and its parts are still ending",
+                    f"Airflow of {company} was killed ({holder}), and its parts are still ending",
                     "try again in a minute",
                 ) from error
             raise NightBusy(
-                f"Airflow of {profile.name} is running: {holder}",
+                f"Airflow of {company} is running: {holder}",
                 "trigger nightly_tiering there, or stop it first (Ctrl-C where it runs)",
             ) from error
         if note:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -29,10 +31,8 @@ def begin_night(profile_name: str, context: dict[str, Any]) -> dict[str, str]:
     except ValueError as error:
         raise _final(ProfileError(f"as_of {wanted!r} is no date", "write it as YYYY-MM-DD")) from error
     night = Night(profile_name, as_of.isoformat(), run_id_of(run.run_after))
-    try:
+    with _retried_or_final():
         begin(night)
-    except TieringError as error:
-        raise _final(error) from error
     return night.as_dict()
 
 
@@ -42,15 +42,11 @@ def run_id_of(run_after: datetime) -> str:
 
 
 def run_step(name: str, night: dict[str, str], *arguments: str) -> None:
-    """Run one step. A source or target out of reach and a busy warehouse are retried, other failures are final."""
+    """Run one step."""
     from customer_tiering.nightly import steps
 
-    try:
+    with _retried_or_final():
         getattr(steps, name)(steps.Night(**night), *arguments)
-    except (SourceError, TargetError, NightBusy):
-        raise
-    except TieringError as error:
-        raise _final(error) from error
 
 
 def judge_night(night: dict[str, str]) -> str:
@@ -117,6 +113,17 @@ def summarise_published(night: dict[str, str] | None) -> None:
     if night is None or not published:
         raise AirflowSkipException("nothing of this run was published; the task that failed says why")
     run_step("summarise", night)
+
+
+@contextmanager
+def _retried_or_final() -> Iterator[None]:
+    """A source or target out of reach and a busy company are worth a retry, other failures are final."""
+    try:
+        yield
+    except (SourceError, TargetError, NightBusy):
+        raise
+    except TieringError as error:
+        raise _final(error) from error
 
 
 def _final(error: TieringError) -> Exception:

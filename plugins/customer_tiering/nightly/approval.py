@@ -149,14 +149,16 @@ class HeldNight(ApprovalOperator):
     def _go_on(self, context: Any, name: str) -> None:
         """Do what the decisions say, wherever they were made."""
         from customer_tiering.nightly.steps import Night
-        from customer_tiering.release.holds import TIME_LIMIT, find
+        from customer_tiering.release.holds import TIME_LIMIT, find, unanswered
 
-        held = find(Night(**self.night).workspace, name)
+        night = Night(**self.night)
+        held = find(night.workspace, name)
         state = held.state()
         if state in ("approved", "published"):
             return
         if state == "rejected" and held.last.owner in (TIME_LIMIT, "circuit breaker"):
-            raise AirflowFailException(f"the held night {name} was not answered until {held.answer_until}: {state}")
+            error = unanswered(night.workspace, held)
+            raise AirflowFailException(str(error)) from error  # operators are told its cause
         self.skip(ti=context["ti"], tasks=context["task"].get_direct_relatives(upstream=False))
         self.log.info("the held night %s is %s: %s", name, state, held.last.reason)
 

@@ -11,16 +11,19 @@ off. The warehouse is put aside, too: the next night builds it again from landin
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import sqlite3
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -29,9 +32,9 @@ from typing import Any
 from customer_tiering import __version__
 from customer_tiering.append_only import complete_lines
 from customer_tiering.errors import BackupError
-from customer_tiering.nightly.airflow_home import hold_airflow
+from customer_tiering.nightly.airflow_home import hold_airflow_of
 from customer_tiering.nightly.guard import night_lock
-from customer_tiering.profile import Profile, profiles_folder
+from customer_tiering.profile import NAME, Profile, profiles_folder
 from customer_tiering.publish.snapshot import current_folder, point_current_to, read_manifest
 from customer_tiering.release import holds
 from customer_tiering.warehouse.connection import warehouse_lock
@@ -40,11 +43,13 @@ from customer_tiering.workspace import Workspace
 MANIFEST = "backup.json"
 _FORMAT = 1
 # Folders of the workspace, in the order of their copies; the ledger before the snapshot.
-_ALWAYS = ("ledger", "decisions", "models", "rules", "published")
+_ALWAYS = ("ledger", "decisions", "models", "rules", "private", "published")
 _PROFILE = "profile"
 _UNFINISHED = "restore.unfinished"
 _SQLITE = ".sqlite"
 _PUT_ASIDE = "before-restore-"
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_RIGHT = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 @dataclass(frozen=True)
@@ -103,36 +108,38 @@ def back_up(profile: Profile, out: Path, *, with_landing: bool = False) -> Backu
                     archive.add(staging / file.path, file.path, filter=_anonymous)
             stream.flush()
             os.fsync(stream.fileno())
-        os.link(unfinished, out)  # unlike a rename it does not overwrite
+        _move(unfinished, out)
     return backup
 
 
-def restore(profile: Profile, archive: Path, *, force: bool = False) -> tuple[Backup, Path | None]:
+def restore(company: str, archive: Path, *, force: bool = False) -> tuple[Backup, Path | None]:
     """Put a backup in place; returns it, and the folder with what was there before, if anything was.
 
-    Raises ``BackupError`` when the archive is damaged, is another company's, or the company lives here and ``force``
-    is not given; ``NightBusy`` while a night or Airflow runs.
+    The company's profile need not be there: it is in the backup. Raises ``BackupError`` when the archive is damaged or
+    another company's, or the company lives here and ``force`` is not given; ``NightBusy`` while a night or Airflow is
+    on.
     """
-    workspace = profile.workspace
+    backup = _read_manifest_of(archive)
+    if backup.profile != company:
+        raise BackupError(
+            f"{archive.name} is a backup of {backup.profile}, not of {company}",
+            f"restore it with --profile {backup.profile}",
+        )
+    workspace = Workspace.of(company)
     workspace.root.mkdir(parents=True, exist_ok=True)
     # Beside what it replaces, so that putting it in place is a rename.
     with tempfile.TemporaryDirectory(prefix=".restore-", dir=workspace.root) as name:
         staging = Path(name)
-        backup = _unpack(archive, staging)
-        if backup.profile != profile.name:
-            raise BackupError(
-                f"{archive.name} is a backup of {backup.profile}, not of {profile.name}",
-                f"restore it with --profile {backup.profile}",
-            )
-        with night_lock(workspace), hold_airflow(profile), warehouse_lock(workspace):
+        _unpack(archive, staging)
+        with night_lock(workspace), hold_airflow_of(workspace), warehouse_lock(workspace):
             replaced = _replaced(backup)
-            _refuse_overwriting(profile, staging, replaced, force)
+            _refuse_overwriting(workspace, staging, replaced, force)
             aside = workspace.root / f"{_PUT_ASIDE}{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
             (workspace.root / _UNFINISHED).write_text(f"{archive.resolve()}\n", encoding="utf-8")
-            _put_in_place(profile, staging, replaced, aside)
+            _put_in_place(workspace, staging, replaced, aside)
             if backup.current is not None:
                 point_current_to(workspace, workspace.published / backup.current)
-            holds.supersede(workspace, f"restored from {archive.name}")
+            holds.supersede(workspace, f"restored from {archive.name}", even_approved=True)
             (workspace.root / _UNFINISHED).unlink()
     return backup, aside if aside.exists() else None
 
@@ -151,8 +158,28 @@ def check_restored(workspace: Workspace) -> None:
 # --- writing ---------------------------------------------------------------------------------------------------
 
 
+def _move(unfinished: Path, out: Path) -> None:
+    """Give the finished archive its name, unless somebody else took that meanwhile."""
+    try:
+        try:
+            os.link(unfinished, out)  # unlike a rename it does not overwrite
+        except FileExistsError:
+            raise
+        except OSError:  # no hard links there (exFAT, many network shares): take the name, then put the archive there
+            out.touch(mode=0o600, exist_ok=False)
+            try:
+                unfinished.replace(out)
+            except OSError:
+                out.unlink()
+                raise
+    except FileExistsError as error:
+        raise BackupError(f"{out} exists already", "choose another name: a backup is never overwritten") from error
+
+
 def _collect(profile: Profile, staging: Path, with_landing: bool) -> tuple[str | None, str | None]:
     """Copy everything into ``staging``; returns the published night and its folder's name."""
+    from customer_tiering.extract.pipeline import source_lock
+
     workspace = profile.workspace
     for name in _ALWAYS[:-1]:
         _copy_tree(workspace.root / name, staging / name)
@@ -160,7 +187,11 @@ def _collect(profile: Profile, staging: Path, with_landing: bool) -> tuple[str |
     if current is not None:
         _copy_tree(current, staging / "published" / current.name)
     if with_landing:
-        with warehouse_lock(workspace):  # no gate reads, no build; an extraction may still add loads
+        # No extraction: rows and the cursor behind them belong together. No gate reads, no build.
+        with ExitStack() as locks:
+            for source in profile.sources:
+                locks.enter_context(source_lock(source, workspace.extract_state))
+            locks.enter_context(warehouse_lock(workspace))
             _copy_tree(workspace.landing, staging / "landing")
     _copy_file(profiles_folder() / f"{profile.name}.yml", staging / _PROFILE / f"{profile.name}.yml")
     _copy_tree(profile.folder, staging / _PROFILE / profile.name)
@@ -225,16 +256,26 @@ def _anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:
 # --- reading ---------------------------------------------------------------------------------------------------
 
 
-def _unpack(archive: Path, staging: Path) -> Backup:
-    """Unpack and check an archive. Raises ``BackupError`` unless every file is there and is what it was."""
+def _read_manifest_of(archive: Path) -> Backup:
+    """What the archive says about itself, before the rest of it is read."""
     if not archive.is_file():
         raise BackupError(f"there is no file {archive}", "give the archive that tiering backup wrote")
     with _readable(archive), tarfile.open(archive, "r:gz") as tar:
-        first = tar.next()
-        stream = tar.extractfile(first) if first is not None and first.name == MANIFEST else None
-        if stream is None:
-            raise BackupError(f"{archive.name} is no backup: it has no {MANIFEST}", "choose another archive")
-        backup = _parse(archive, stream.read())
+        return _next_manifest(archive, tar)
+
+
+def _next_manifest(archive: Path, tar: tarfile.TarFile) -> Backup:
+    first = tar.next()
+    stream = tar.extractfile(first) if first is not None and first.name == MANIFEST else None
+    if stream is None:
+        raise BackupError(f"{archive.name} is no backup: it has no {MANIFEST}", "choose another archive")
+    return _parse(archive, stream.read())
+
+
+def _unpack(archive: Path, staging: Path) -> None:
+    """Unpack and check an archive. Raises ``BackupError`` unless every file is there and is what it was."""
+    with _readable(archive), tarfile.open(archive, "r:gz") as tar:
+        backup = _next_manifest(archive, tar)
         expected = {file.path: file for file in backup.files}
         while (entry := tar.next()) is not None:
             if entry.name not in expected or not entry.isreg() or not _belongs(entry.name, backup.profile):
@@ -252,14 +293,25 @@ def _unpack(archive: Path, staging: Path) -> Backup:
         path = staging / name
         if not path.is_file() or path.stat().st_size != file.size or _sha256(path) != file.sha256:
             raise BackupError(f"{archive.name} is damaged: {name} is not what it was", "choose another archive")
-    return backup
 
 
 @contextmanager
 def _readable(archive: Path) -> Iterator[None]:
     try:
         yield
-    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise BackupError(
+                f"there is no room to unpack {archive.name}: {error.strerror}", "make room, then restore it again"
+            ) from error
+        if error.errno in _NO_RIGHT:
+            place = error.filename or archive
+            raise BackupError(
+                f"{archive.name} cannot be unpacked: {place}: {error.strerror}",
+                "give this user the right to read the archive and to write below var/, then restore it again",
+            ) from error
+        raise BackupError(f"{archive.name} cannot be read whole: {error}", "choose another archive") from error
+    except (tarfile.TarError, zlib.error, EOFError, ValueError) as error:
         raise BackupError(f"{archive.name} cannot be read whole: {error}", "choose another archive") from error
 
 
@@ -273,6 +325,8 @@ def _parse(archive: Path, content: bytes) -> Backup:
             )
         files = tuple(File(**file) for file in raw["files"])
         backup = Backup(**raw | {"files": files, "folders": tuple(raw["folders"])})
+        if not re.fullmatch(NAME, backup.profile):
+            raise ValueError(f"{backup.profile!r} is no name of a company")
     except (TypeError, KeyError, ValueError) as error:
         raise BackupError(
             f"{archive.name}: its {MANIFEST} cannot be read: {error}", "choose another archive"
@@ -296,13 +350,15 @@ def _belongs(name: str, profile: str) -> bool:
 def _replaced(backup: Backup) -> list[str]:
     """Folders that give way: those of the backup, and what was computed from others of their kind."""
     computed = ("warehouse", "held", "replay")
-    return [*_ALWAYS, *(["landing"] if backup.with_landing else []), *computed]
+    private = any(file.path.startswith("private/") for file in backup.files)
+    always = [name for name in _ALWAYS if name != "private" or private]  # addresses are the company's, not of a night
+    return [*always, *(["landing"] if backup.with_landing else []), *computed]
 
 
-def _refuse_overwriting(profile: Profile, staging: Path, replaced: list[str], force: bool) -> None:
+def _refuse_overwriting(workspace: Workspace, staging: Path, replaced: list[str], force: bool) -> None:
     if force:
         return
-    root = profile.workspace.root
+    root = workspace.root
     living = [name for name in replaced if any(path.is_file() for path in (root / name).rglob("*"))]
     differing = [
         f"profiles/{path.relative_to(staging / _PROFILE)}"
@@ -311,7 +367,7 @@ def _refuse_overwriting(profile: Profile, staging: Path, replaced: list[str], fo
     ]
     if living or differing:
         raise BackupError(
-            f"{profile.name} lives here already: {', '.join([*living, *differing])}",
+            f"{root.name} lives here already: {', '.join([*living, *differing])}",
             "restore into an empty place, or say --force: what is there is put aside, nothing is deleted",
         )
 
@@ -320,9 +376,9 @@ def _differs(path: Path, other: Path) -> bool:
     return other.exists() and path.read_bytes() != other.read_bytes()
 
 
-def _put_in_place(profile: Profile, staging: Path, replaced: list[str], aside: Path) -> None:
+def _put_in_place(workspace: Workspace, staging: Path, replaced: list[str], aside: Path) -> None:
     """Each folder by two renames; ``published`` comes late, its pointer last."""
-    root = profile.workspace.root
+    root = workspace.root
     for name in replaced:
         if any(path.is_file() for path in (root / name).rglob("*")):
             aside.mkdir(mode=0o700, exist_ok=True)
@@ -331,9 +387,10 @@ def _put_in_place(profile: Profile, staging: Path, replaced: list[str], aside: P
             shutil.rmtree(root / name)
         if (staging / name).exists():
             (staging / name).rename(root / name)
-    profile.workspace.make()
-    for name in ("ledger", "decisions", "landing"):
-        (root / name).chmod(0o700)
+    workspace.make()
+    for name in ("ledger", "decisions", "landing", "private"):
+        if (root / name).exists():
+            (root / name).chmod(0o700)
     for path in (root / "published").rglob("*"):  # BI may be another user
         path.chmod(0o755 if path.is_dir() else 0o644)
     for path in sorted((staging / _PROFILE).rglob("*")):

@@ -20,6 +20,7 @@ from customer_tiering.release import holds
 from customer_tiering.warehouse.connection import warehouse_lock
 from customer_tiering.workspace import Workspace
 
+_UNFINISHED = ".rollback-unfinished"
 _NIGHT = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -43,13 +44,22 @@ def rollback(profile: Profile, to: str, owner: str, reason: str) -> Rollback:
         raise DecisionError("a rollback needs an owner and a reason", "give --owner and --reason")
     with night_lock(workspace), warehouse_lock(workspace):
         current = published_folder(workspace)
-        target = _target(workspace, current, to)
+        target = _target(workspace, current, to or _cut_off(workspace, current))
         newer = _newer(workspace, target, current)
         holds.supersede(workspace, f"rolled back to {target.name}")
+        note = workspace.published / _UNFINISHED
+        note.write_text(target.name, encoding="utf-8")  # before the pointer moves: "the night before" moves with it
         point_current_to(workspace, target)
         for folder in newer:
             holds.withdraw(workspace, folder.name, back_to=target.name, owner=owner, reason=reason)
+        note.unlink()
     return Rollback(target, [folder.name for folder in newer])
+
+
+def _cut_off(workspace: Workspace, current: Path) -> str:
+    """The published snapshot if a rollback to it was cut off, else nothing."""
+    note = workspace.published / _UNFINISHED
+    return current.name if note.exists() and note.read_text(encoding="utf-8") == current.name else ""
 
 
 def _target(workspace: Workspace, current: Path, to: str) -> Path:

@@ -159,7 +159,7 @@ def _held(found: Status, profile: Profile, workspace: Workspace, _now: datetime)
         else:
             found.attention.append(
                 f"the held night {held.name} was approved and is not published; finish it: tiering release approve "
-                f"{held.name} --profile {profile.name} --owner <who> --reason <why>"
+                f"{held.name} --profile {profile.name} --owner <who> --reason <why>; or drop it: tiering release reject …"
             )
     published = found.published["folder"] if found.published else ""  # like a hold's name: night and run
     if known and known[-1].name > published and _was_unanswered(known[-1]):
@@ -261,5 +261,5 @@ def _disk(found: Status, _profile: Profile, workspace: Workspace, _now: datetime
     if found.disk["free"] < needed:
         found.attention.append(
             f"only {found.disk['free'] / 1e9:.1f} GB are free in {place}, a night may need {needed / 1e9:.1f} GB; make "
-            "room: older folders in reports/, held/ and replay/ may go"
+            "room: replay/, before-restore-* and older folders in reports/ may go; of held/ what waits for no answer"
         )

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 # A publication needs a judgement of what the last build made.
 _BEFORE = ("build", "judge")
-RELEASE = ("publish", "alert", "report", "summarise")
-"""The steps that approving a held night runs."""
 
 
 @dataclass(frozen=True)
@@ -251,8 +249,11 @@ def judge(night: Night) -> dict[str, Any]:
     return step.facts
 
 
-def publish(night: Night) -> dict[str, Any]:
-    """Write the snapshot and move ``current`` to it; of a held night, once it was approved, the one that was held."""
+def publish(night: Night, held: str | None = None) -> dict[str, Any]:
+    """Write the snapshot and move ``current`` to it; of a held night, once it was approved, the one that was held.
+
+    ``held`` names that night where the run's own judgement need not be asked.
+    """
     from customer_tiering.publish import snapshot
     from customer_tiering.release import holds
     from customer_tiering.warehouse.connection import open_warehouse, warehouse_lock
@@ -262,7 +263,7 @@ def publish(night: Night) -> dict[str, Any]:
     with journaled(night.folder, "publish") as step:
         check_run(night.workspace, night.run_id)
         profile = night.profile
-        held = judgement(night)["held"]
+        held = held or judgement(night)["held"]
         if held:
             with warehouse_lock(night.workspace):
                 folder = holds.publish_held(night.workspace, held, profile.keep_snapshots)

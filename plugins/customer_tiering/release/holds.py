@@ -142,7 +142,7 @@ def hold(
 ) -> Hold:
     """Set the marts aside as a held night, which waits for an answer from now on, in place of any that waited.
 
-    Raises ``NightBusy`` when an earlier one was approved and is being published.
+    Raises ``NightBusy`` when an earlier one was approved and can still be published.
     """
     supersede(workspace, f"the night {manifest.as_of_date} was judged (run {manifest.run_id})")
     known = {event.night for event in read_events(workspace)}
@@ -183,13 +183,11 @@ def answer(workspace: Workspace, name: str, kind: Literal["approve", "reject"], 
     """Approve or reject a held night; the first answer counts, and the same answer again changes nothing.
 
     Raises ``DecisionError`` without owner or reason, or when the night was answered otherwise or superseded;
-    ``OrderError`` when it cannot be published any more.
+    ``OrderError`` or ``PublishError`` when it cannot be published (any more).
     """
-    owner, reason = owner.strip(), " ".join(reason.split())
-    if not owner or not reason:
-        raise DecisionError("an answer needs an owner and a reason", "give --owner and --reason")
+    owner, reason = _signed(owner, reason)
     held = find(workspace, name)
-    if kind == "approve" and held.state() == "open":
+    if kind == "approve" and held.state() in ("open", "approved"):
         _check_publishable(workspace, held)
     wanted = _STATES[kind]
 
@@ -200,11 +198,7 @@ def answer(workspace: Workspace, name: str, kind: Literal["approve", "reject"], 
         if overdue and kind == "reject":
             return True
         if overdue:
-            raise DecisionError(
-                f"the held night {held.name} was not answered by {held.answer_until:%Y-%m-%d %H:%M} UTC and counts as "
-                "rejected",
-                "run the night again to have it judged anew",
-            )
+            raise unanswered(workspace, held)
         if state == wanted or (state, kind) == ("published", "approve"):
             return False
         if state != "open":
@@ -220,25 +214,49 @@ def answer(workspace: Workspace, name: str, kind: Literal["approve", "reject"], 
     return find(workspace, held.name)
 
 
-def supersede(workspace: Workspace, reason: str) -> list[str]:
-    """Close every open hold, because the state moves on; returns their names.
+def unanswered(workspace: Workspace, held: Hold) -> DecisionError:
+    """What to say of a hold whose time limit has passed."""
+    return DecisionError(
+        f"the held night {held.name} was not answered by {held.answer_until:%Y-%m-%d %H:%M} UTC and counts as rejected",
+        f"look: tiering release show {held.name} --profile {workspace.root.name}; run the night again to have it "
+        "judged anew, or wait for the next one, which goes on from the last published night",
+    )
 
-    Raises ``NightBusy`` when one was approved and is being published.
+
+def reject_approved(workspace: Workspace, name: str, owner: str, reason: str) -> Hold:
+    """Reject a held night that was approved and is not published, for whatever reason it cannot be.
+
+    The caller holds the warehouse, so nobody is publishing it. Raises ``DecisionError`` without owner or reason, or
+    when it stands otherwise.
+    """
+    owner, reason = _signed(owner, reason)
+    held = find(workspace, name)
+    if held.state() == "approved" and not _finish_published(workspace, held):
+        _append(workspace, "reject", held.name, owner=owner, reason=reason, only_if=_still(held))
+        return find(workspace, held.name)
+    return answer(workspace, held.name, "reject", owner, reason)
+
+
+def supersede(workspace: Workspace, reason: str, *, even_approved: bool = False) -> list[str]:
+    """Close every hold that waits, because the state moves on; returns their names.
+
+    The caller holds the warehouse, so none of them is being published. An approved one that can still be published is
+    closed only where ``even_approved``; otherwise ``NightBusy`` is raised.
     """
     closed = []
-    for held in waiting(workspace):
+    while still := waiting(workspace):  # read anew: one may have been answered meanwhile
+        held = still[0]
         if held.state() == "approved":
-            raise NightBusy(
-                f"the held night {held.name} was approved and is not published yet",
-                f"wait a minute; if that stays, finish it: tiering release approve {held.name} "
-                f"--profile {workspace.root.name}, then run the night again",
-            )
-
-        def still_open(events: list[Event], held: Hold = held) -> bool:
-            mine = [event for event in events if event.night == held.name]
-            return mine[-1].kind == "hold"
-
-        _append(workspace, "supersede", held.name, owner="circuit breaker", reason=reason, only_if=still_open)
+            if _finish_published(workspace, held):
+                continue
+            if not even_approved and _is_publishable(workspace, held):
+                who = f"{held.name} --profile {workspace.root.name} --owner <who> --reason <why>"
+                raise NightBusy(
+                    f"the held night {held.name} was approved and is not published yet",
+                    f"wait a minute; if that stays, finish it: tiering release approve {who}; "
+                    f"or drop it: tiering release reject {who}; then do this again",
+                )
+        _append(workspace, "supersede", held.name, owner="circuit breaker", reason=reason, only_if=_still(held))
         closed.append(held.name)
     return closed
 
@@ -254,9 +272,8 @@ def publish_held(workspace: Workspace, name: str, keep: int) -> Path:
         return workspace.published / held.last.folder
     if state != "approved":
         raise PublishError(f"the held night {name} is {state}, not approved", f"see tiering release show {name}")
-    current = current_folder(workspace)
-    if current is not None and _note(current).get("name") == name:
-        return _note_published(workspace, name, current)  # a crash came between the switch and this line
+    if folder := _finish_published(workspace, held):
+        return folder
     _check_publishable(workspace, held)
     workspace.published.mkdir(parents=True, exist_ok=True)
     copy = workspace.published / f"{UNFINISHED}{name}"
@@ -315,7 +332,9 @@ def how_to_answer(held: Hold, profile_name: str) -> str:
 def _check_publishable(workspace: Workspace, held: Hold) -> None:
     folder = workspace.held / held.name
     if not (folder / MANIFEST).is_file():
-        raise PublishError(f"the folder of the held night {held.name} is gone", "run the night again")
+        raise PublishError(
+            f"the folder of the held night {held.name} is gone, so it cannot be published", "run the night again"
+        )
     manifest = read_manifest(folder)
     check_order(workspace, manifest.night)
     before = predecessor(workspace, manifest.night)
@@ -325,6 +344,34 @@ def _check_publishable(workspace: Workspace, held: Hold) -> None:
             f"{before.name if before else 'nothing'} is the last accepted night before it now",
             "run the night again",
         )
+
+
+def _is_publishable(workspace: Workspace, held: Hold) -> bool:
+    try:
+        _check_publishable(workspace, held)
+    except (PublishError, OrderError):
+        return False
+    return True
+
+
+def _finish_published(workspace: Workspace, held: Hold) -> Path | None:
+    """Note that a night was published, if a crash came between the switch of the pointer and that line."""
+    current = current_folder(workspace)
+    if current is None or _note(current).get("name") != held.name:
+        return None
+    return _note_published(workspace, held.name, current)
+
+
+def _signed(owner: str, reason: str) -> tuple[str, str]:
+    owner, reason = owner.strip(), " ".join(reason.split())
+    if not owner or not reason:
+        raise DecisionError("an answer needs an owner and a reason", "give --owner and --reason")
+    return owner, reason
+
+
+def _still(held: Hold) -> Callable[[list[Event]], bool]:
+    """Whether nothing was decided about a hold since it was read."""
+    return lambda events: [event for event in events if event.night == held.name][-1] == held.last
 
 
 def _note_published(workspace: Workspace, name: str, folder: Path) -> Path:
