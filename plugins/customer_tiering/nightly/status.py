@@ -159,7 +159,7 @@ def _held(found: Status, profile: Profile, workspace: Workspace, _now: datetime)
         else:
             found.attention.append(
                 f"the held night {held.name} was approved and is not published; finish it: tiering release approve "
-                f"{held.name} --profile {profile.name} --owner <who> --reason <why>; or drop it: tiering release reject …"
+                f"{held.name} --profile {profile.name} --owner <who> --reason <why>; or drop it: … reject …"
             )
     published = found.published["folder"] if found.published else ""  # like a hold's name: night and run
     if known and known[-1].name > published and _was_unanswered(known[-1]):
