@@ -87,13 +87,13 @@ def test_the_gate_finds_exactly_the_injected_dirt(company: tuple[Workspace, date
 
 @pytest.mark.parametrize("company", [DEFAULT], indirect=True, ids=["default"])
 def test_nights_land_increments_and_a_rerun_lands_nothing(company: tuple[Workspace, date]) -> None:
-    """Three later nights and one rerun: each lands just the new rows, and changes are told once."""
+    """Two later nights and one rerun: each lands just the new rows, and changes are told once."""
     workspace, first = company
     before = source_rows(workspace)
     with open_warehouse(workspace) as connection:  # left by an earlier version of the models
         connection.execute("create table marts.dim_gone as select 1 as n")
         connection.execute("create view staging.stg_gone as select 1 as n")
-    for number in range(1, 4):
+    for number in (1, 2):
         night_of = first + timedelta(days=number)
         generate_company(workspace.root / "source", until=night_of)
         run_night("sample", night_of, f"n{number}")
