@@ -64,7 +64,7 @@ def test_there_is_no_latest_report_before_the_first(workspace: Workspace) -> Non
     assert latest_folder(workspace) is None
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+86 138****0000", "-5", "@cmd", "\t=1", "\r=1"])
+@pytest.mark.parametrize("text", ["=1+1", "+86 138****0000", "-5", "@cmd", "\t=1", "\r=1", "\n=1", "＝1+1"])
 def test_what_begins_like_a_formula_gets_an_apostrophe(text: str) -> None:
     assert harmless(text) == f"'{text}"
 
