@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from customer_tiering.identity.matching import load_model
@@ -27,6 +28,7 @@ from nights import mart_rows, run_night
 pytestmark = pytest.mark.slow
 
 
+NUMBER_OR_ADDRESS = re.compile(r"[0-9+(][0-9 +()-]{6,}[0-9]|[A-Za-z0-9_.+-]+@[A-Za-z0-9.-]+")
 DEFAULT, OTHER = None, (7, 2.0)
 
 
@@ -143,6 +145,18 @@ def test_nothing_private_is_published(company: tuple[Workspace, date]) -> None:
     scanned = scan(load_profile("sample"))
     assert scanned.known_values > 100 and scanned.places > 100
     assert scanned.findings == []
+    # The same without the scan's code: values as the CRM writes them, in every text that looks like one.
+    private = {
+        row[column]
+        for path in (workspace.root / "source" / "crm").glob("*.csv")
+        if not path.name.startswith("owners")
+        for row in csv_rows(path)
+        for column in ("phone", "email", "contact_phone")
+        if len(row.get(column) or "") >= 8
+    }
+    assert len(private) > 100
+    shown = "\n".join({found for text in published_texts(workspace) for found in NUMBER_OR_ADDRESS.findall(text)})
+    assert [value for value in private if value in shown] == []
     # A person's name may be an account manager's or part of a company's, too: only customers are looked at.
     persons = {
         row["account_name"]
@@ -153,6 +167,19 @@ def test_nothing_private_is_published(company: tuple[Workspace, date]) -> None:
     named = {row["customer_name"] for row in mart_rows(workspace, "select customer_name from dim_customers")}
     assert len(persons) > 20
     assert named & persons == set() and any(name.endswith("**") for name in named)
+
+
+def published_texts(workspace: Workspace) -> Iterator[str]:
+    """Every text of the published marts, and every file beside them and in the reports."""
+    published = current_folder(workspace)
+    assert published is not None
+    for path in published.glob("*.parquet"):
+        (row,) = duckdb.execute("select string_agg(t::varchar, chr(10)) from read_parquet(?) t", [str(path)]).fetchall()
+        yield row[0] or ""
+    for folder in (published, workspace.reports):
+        for path in folder.rglob("*"):
+            if path.is_file() and path.suffix not in (".parquet", ".duckdb"):
+                yield path.read_text(encoding="utf-8", errors="replace")
 
 
 def bridge(workspace: Workspace) -> dict[str, str]:

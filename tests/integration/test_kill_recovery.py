@@ -170,7 +170,9 @@ def amid_alerts(prepared: Prepared, slots: Slots, place: str) -> None:
 # Places after which the whole night runs again, models and all; after the others only what the kill concerns.
 _WHOLE_NIGHT = {
     "while the second table is read",
+    "after two files were loaded",
     "between rename and switch",
+    "right after the switch",
     "sent, not recorded",
 }
 _CASES: list[tuple[Scenario, str]] = [

@@ -356,9 +356,6 @@ def test_an_approved_night_that_can_be_published_is_dropped_only_on_purpose(comp
     assert holds.reject_approved(company.workspace, name, "Wu", "too late").state() == "rejected"
     with pytest.raises(PublishError, match="is rejected, not approved"):
         holds.publish_held(company.workspace, name, 5)
-    other = company.hold(run_id="other").name
-    holds.answer(company.workspace, other, "approve", "Wu", "branch sold")
-    assert holds.supersede(company.workspace, "restored", even_approved=True) == [other]
 
 
 @pytest.mark.parametrize("way", [holds.supersede, holds.reject_approved])

@@ -139,7 +139,7 @@ def restore(company: str, archive: Path, *, force: bool = False) -> tuple[Backup
             _put_in_place(workspace, staging, replaced, aside)
             if backup.current is not None:
                 point_current_to(workspace, workspace.published / backup.current)
-            holds.supersede(workspace, f"restored from {archive.name}", even_approved=True)
+            holds.supersede(workspace, f"restored from {archive.name}")
             (workspace.root / _UNFINISHED).unlink()
     return backup, aside if aside.exists() else None
 

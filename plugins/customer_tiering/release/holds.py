@@ -237,11 +237,11 @@ def reject_approved(workspace: Workspace, name: str, owner: str, reason: str) ->
     return answer(workspace, held.name, "reject", owner, reason)
 
 
-def supersede(workspace: Workspace, reason: str, *, even_approved: bool = False) -> list[str]:
+def supersede(workspace: Workspace, reason: str) -> list[str]:
     """Close every hold that waits, because the state moves on; returns their names.
 
-    The caller holds the warehouse, so none of them is being published. An approved one that can still be published is
-    closed only where ``even_approved``; otherwise ``NightBusy`` is raised.
+    The caller holds the warehouse, so none of them is being published. Raises ``NightBusy`` when an approved one can
+    still be published; after a restore none can, because ``held/`` gave way.
     """
     closed = []
     while still := waiting(workspace):  # read anew: one may have been answered meanwhile
@@ -249,7 +249,7 @@ def supersede(workspace: Workspace, reason: str, *, even_approved: bool = False)
         if held.state() == "approved":
             if _finish_published(workspace, held):
                 continue
-            if not even_approved and _is_publishable(workspace, held):
+            if _is_publishable(workspace, held):
                 who = f"{held.name} --profile {workspace.root.name} --owner <who> --reason <why>"
                 raise NightBusy(
                     f"the held night {held.name} was approved and is not published yet",
