@@ -55,10 +55,11 @@ test: $(READY) ## lint, then all tests: fast ones first, whole nights after them
 test-fast: $(READY) ## the tests that need no whole night
 	@$(BIN)/python -m pytest -q -m "not slow" $(PARALLEL)
 
-lint: $(READY) ## ruff, mypy, sqlfluff
+lint: $(READY) ## ruff, mypy, import-linter, sqlfluff
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo --no-cache
 	@$(BIN)/sqlfluff lint --processes 2 --disable-progress-bar dbt_project/models dbt_project/tests
 
 format: $(READY) ## format Python and SQL

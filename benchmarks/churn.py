@@ -34,8 +34,8 @@ from customer_tiering.churn.lifetime import (  # noqa: E402
 from customer_tiering.churn.models import as_numbers, fit_logistic  # noqa: E402
 from customer_tiering.churn.table import Feature, TrainingTable  # noqa: E402
 from customer_tiering.churn.training import Limits, Training, train  # noqa: E402
+from customer_tiering.rules.seeds import churn_feature_names  # noqa: E402
 from customer_tiering.warehouse.connection import warehouse_schema  # noqa: E402
-from customer_tiering.warehouse.rules import churn_feature_names  # noqa: E402
 from rendering import render_model  # noqa: E402
 
 

@@ -144,7 +144,7 @@ class Prepared:
     """A warehouse with accepted orders; GX is imported already."""
 
     def __init__(self, folder: Path, *, name: str = "scratch", anew: bool = True) -> None:
-        from customer_tiering.quality import gate
+        from customer_tiering.gate import gate
         from customer_tiering.sources import get_source
 
         self.folder = folder
@@ -166,7 +166,7 @@ class Prepared:
         )
 
     def gate(self) -> Any:
-        from customer_tiering.quality.gate import Gate
+        from customer_tiering.gate.gate import Gate
 
         return Gate(
             self.connection,
@@ -206,7 +206,7 @@ def after_first_load(folder: Path) -> Prepared:
 
 
 def _suite() -> Any:
-    from customer_tiering.quality.suites import load_suite
+    from customer_tiering.gate.suites import load_suite
 
     return load_suite(PROJECT / "expectations" / "erp" / "order_lines.yml")
 

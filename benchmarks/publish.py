@@ -23,8 +23,8 @@ from pathlib import Path
 
 import duckdb
 
+from customer_tiering.company.workspace import Workspace
 from customer_tiering.publish.snapshot import DATABASE, Manifest, current_folder, publish, read_manifest
-from customer_tiering.workspace import Workspace
 
 FIRST_NIGHT = date(2026, 1, 1)
 KEEP = 7

@@ -23,9 +23,9 @@ from typing import Any, TypeVar
 
 import yaml
 
+from customer_tiering.company.profile import Profile, load_profile
+from customer_tiering.company.workspace import project_root
 from customer_tiering.errors import TieringError
-from customer_tiering.profile import Profile, load_profile
-from customer_tiering.workspace import project_root
 
 HERE = Path(__file__).parent
 MODELS = project_root() / "dbt_project" / "models"
@@ -56,9 +56,10 @@ class Cost:
 
 def prepare(customers: int) -> int:
     """Land the default rules, write the indicators of ``customers`` customers; returns the number of schemes scored."""
+    from customer_tiering.rules.load import load_rules
+    from customer_tiering.rules.versions import land_rules
     from customer_tiering.warehouse.connection import open_warehouse
     from customer_tiering.warehouse.nights import PlannedNight, land_as_of_dates, make_build_inputs
-    from customer_tiering.warehouse.rules import land_rules, load_rules
 
     profile = load_profile(PROFILE)
     rules = load_rules(profile)
@@ -155,7 +156,7 @@ def compare() -> tuple[int, int, list[tuple[Any, ...]]]:
 
 def _use_settings_of_the_project(connection: Any) -> None:
     """What dbt sets on its connections, so that both run under the same conditions."""
-    from customer_tiering.warehouse.identifiers import literal, quote
+    from customer_tiering.sql import literal, quote
 
     profiles = yaml.safe_load((project_root() / "dbt_project" / "profiles.yml").read_text(encoding="utf-8"))
     output = profiles["customer_tiering"]["outputs"]["warehouse"]

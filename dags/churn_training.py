@@ -13,8 +13,8 @@ from typing import Any
 import pendulum
 from airflow.sdk import CronDataIntervalTimetable, dag, task
 
-from customer_tiering.churn.airflow_tasks import prepare_training, train_model
-from customer_tiering.profile import load_profile
+from customer_tiering.airflow.training_tasks import prepare_training, train_model
+from customer_tiering.company.profile import load_profile
 
 profile = load_profile(os.environ.get("TIERING_PROFILE", "sample"))
 

@@ -1,4 +1,4 @@
-"""The nightly run of one company: wiring only; the steps live in ``customer_tiering.nightly.steps``.
+"""The nightly run of one company: wiring only; the steps live in ``customer_tiering.night.steps``.
 
 The company is the profile named by TIERING_PROFILE; its sources make the extract and gate tasks. Heavy packages
 are imported inside the tasks, so the scheduler parses this file quickly.
@@ -13,16 +13,16 @@ from typing import Any
 import pendulum
 from airflow.sdk import Asset, CronDataIntervalTimetable, Param, dag, task, teardown
 
-from customer_tiering.nightly.airflow_tasks import (
+from customer_tiering.airflow.approval import HeldNight
+from customer_tiering.airflow.lateness import deadline_alert
+from customer_tiering.airflow.tasks import (
     begin_night,
     judge_night,
     run_step,
     summarise_published,
     tell_of_failure,
 )
-from customer_tiering.nightly.approval import HeldNight
-from customer_tiering.nightly.lateness import deadline_alert
-from customer_tiering.profile import load_profile
+from customer_tiering.company.profile import load_profile
 
 profile = load_profile(os.environ.get("TIERING_PROFILE", "sample"))
 

@@ -14,7 +14,7 @@ PREFIX = "/tiering"
 
 async def page(scope: Any, receive: Any, send: Any) -> None:
     """The page as an ASGI app."""
-    from customer_tiering.airflow_page.app import app
+    from customer_tiering.airflow.page.app import app
 
     await app(scope, receive, send)
 

@@ -21,7 +21,7 @@ from aiosmtpd.controller import Controller
 
 from customer_tiering.alerts.ledger import open_ledger
 from customer_tiering.alerts.tell import AlertResult, tell_changes
-from customer_tiering.profile import Profile
+from customer_tiering.company.profile import Profile
 from customer_tiering.publish.snapshot import DATABASE, Manifest
 
 SCHEME = "value"

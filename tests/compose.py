@@ -18,8 +18,8 @@ from typing import Any
 import psutil
 import yaml
 
-from customer_tiering.nightly.watcher import end_sessions
-from customer_tiering.workspace import project_root
+from customer_tiering.airflow.watcher import end_sessions
+from customer_tiering.company.workspace import project_root
 
 BASE = project_root() / "docker-compose.yml"
 OVERLAYS = sorted((project_root() / "docker").glob("compose.*.yml"))

@@ -11,10 +11,10 @@ from typing import Any
 import duckdb
 import yaml
 
-from customer_tiering.nightly import steps
+from customer_tiering.company.workspace import Workspace
+from customer_tiering.night import steps
 from customer_tiering.publish.snapshot import DATABASE, current_folder
 from customer_tiering.sources import get_source
-from customer_tiering.workspace import Workspace
 
 
 def run_night(profile_name: str, as_of: date, run_id: str = "test", *, with_report: bool = False) -> steps.Night:

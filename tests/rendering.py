@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 import yaml
 
-from customer_tiering.workspace import PROJECT_ROOT
+from customer_tiering.company.workspace import PROJECT_ROOT
 
 _PROJECT = PROJECT_ROOT / "dbt_project"
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from customer_tiering.profile import load_profile
-from customer_tiering.workspace import project_root
+from customer_tiering.company.profile import load_profile
+from customer_tiering.company.workspace import project_root
 
 ROOT = project_root()
 DAG_FILE = ROOT / "dags" / "nightly_tiering.py"
@@ -90,7 +90,7 @@ apps, _ = plugins_manager.get_fastapi_plugins()
 print(json.dumps({
     "apps": [[app["url_prefix"], app["name"]] for app in apps],
     "views": [[view["url_route"], view["href"]] for view in plugin.external_views],
-    "modules": sorted(name for name in sys.modules if name.startswith(("customer_tiering.airflow_page", "duckdb"))),
+    "modules": sorted(name for name in sys.modules if name.startswith(("customer_tiering.airflow.page", "duckdb"))),
 }))
 """
 

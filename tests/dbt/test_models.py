@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from customer_tiering.profile import Profile, load_profile
-from customer_tiering.quality.gate import ensure_tables
+from customer_tiering.company.profile import Profile, load_profile
+from customer_tiering.company.workspace import project_root
+from customer_tiering.gate.gate import ensure_tables
+from customer_tiering.rules.load import load_rules
+from customer_tiering.rules.versions import land_rules
 from customer_tiering.sources import get_source, source_names
 from customer_tiering.warehouse.build import run_dbt
 from customer_tiering.warehouse.connection import open_warehouse
 from customer_tiering.warehouse.nights import PlannedNight, land_as_of_dates, make_build_inputs
-from customer_tiering.warehouse.rules import land_rules, load_rules
-from customer_tiering.workspace import project_root
 
 MODELS = project_root() / "dbt_project" / "models"
 CLOCKS = re.compile(r"current_date|current_timestamp|\bnow\(\)|\bqualify\b", re.IGNORECASE)
@@ -123,7 +124,7 @@ def test_the_gate_and_the_models_read_the_same_dates(macro: str, formats: list[s
     """What a date rule lets through, the models can read, and the other way round."""
     import duckdb
 
-    from customer_tiering.quality.expectations import sql
+    from customer_tiering.gate import sql
 
     macros = (project_root() / "dbt_project" / "macros" / "parsing.sql").read_text(encoding="utf-8")
     body = macros.split(f"macro default__{macro}(column) -%}}")[1].split("{%- endmacro")[0]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from customer_tiering.profile import Profile, load_profile
-from customer_tiering.sample import company_state, generate_company
+from customer_tiering.company.profile import Profile, load_profile
 from nights import run_night
+from sample_company import company_state, generate_company
 from sharing import made_once
 
 

@@ -18,8 +18,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from customer_tiering.company.workspace import Workspace, project_root
 from customer_tiering.warehouse.connection import open_warehouse
-from customer_tiering.workspace import Workspace, project_root
 from nights import mart_rows
 
 pytestmark = pytest.mark.slow

@@ -10,10 +10,10 @@ from typing import Any
 import duckdb
 import pytest
 
+from customer_tiering.company.profile import Profile
 from customer_tiering.errors import GateBlocked
-from customer_tiering.profile import Profile
 from customer_tiering.publish.snapshot import DATABASE, current_folder
-from customer_tiering.quality.mart_gate import audit_marts
+from customer_tiering.release.mart_checks import audit_marts
 from customer_tiering.report.page import render_report
 from customer_tiering.report.tables import AUDIT, fill
 from customer_tiering.report.words import Words

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from customer_tiering.workspace import project_root
+from customer_tiering.company.workspace import project_root
 
 pytestmark = pytest.mark.slow
 SCRIPT = project_root() / "benchmarks" / "scoring.py"

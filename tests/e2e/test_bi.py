@@ -18,14 +18,14 @@ import pytest
 import sqlalchemy as sa
 import yaml
 
+from customer_tiering.company.profile import Profile
+from customer_tiering.company.workspace import project_root
 from customer_tiering.errors import ContractError
-from customer_tiering.nightly import steps
-from customer_tiering.profile import Profile
+from customer_tiering.night import steps
 from customer_tiering.publish import contract as mart_contract
 from customer_tiering.publish.contract import contract_folder, contract_version, marts_of_manifest, marts_of_models
 from customer_tiering.publish.postgres import publish_to_postgres
 from customer_tiering.publish.snapshot import DATABASE, MANIFEST, current_folder, point_current_to, read_manifest
-from customer_tiering.workspace import project_root
 from nights import mart_rows
 from postgres import running_postgres
 
@@ -195,7 +195,7 @@ def test_freshness_is_told_for_every_entity(company: Profile) -> None:
 
 
 def test_a_whole_night_arrives_in_postgres(company: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
-    from customer_tiering.profile import PostgresTarget
+    from customer_tiering.company.profile import PostgresTarget
 
     with running_postgres() as server:
         monkeypatch.setenv("BI_URL", server.url)

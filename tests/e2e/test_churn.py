@@ -20,12 +20,13 @@ from customer_tiering.churn.store import champion, promote
 from customer_tiering.churn.table import Feature, read_table
 from customer_tiering.churn.training import Limits, Training, train
 from customer_tiering.churn.training_set import TABLE, build_training_set
-from customer_tiering.profile import load_profile
+from customer_tiering.company.profile import load_profile
+from customer_tiering.company.workspace import Workspace
 from customer_tiering.publish.snapshot import DATABASE, folder_of
+from customer_tiering.rules.load import load_rules
+from customer_tiering.rules.seeds import churn_feature_names
 from customer_tiering.sources import get_source
 from customer_tiering.warehouse import compute
-from customer_tiering.warehouse.rules import churn_feature_names, load_rules
-from customer_tiering.workspace import Workspace
 from nights import ErpDatabase, mart_rows, run_night, write_profile
 
 D1 = date(2026, 3, 29)

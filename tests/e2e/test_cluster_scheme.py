@@ -13,14 +13,15 @@ import duckdb
 import pytest
 from rich.console import Console
 
-from customer_tiering.profile import Profile
+from customer_tiering.company.profile import Profile
+from customer_tiering.explain.explanation import explain
+from customer_tiering.explain.what_if import what_if
 from customer_tiering.publish.snapshot import current_folder
 from customer_tiering.report.assessment import render_assessment
-from customer_tiering.scoring.explain import explain
-from customer_tiering.scoring.what_if import what_if
+from customer_tiering.rules.load import load_rules
+from customer_tiering.rules.versions import land_rules
 from customer_tiering.warehouse.build import run_dbt
 from customer_tiering.warehouse.nights import PlannedNight, land_as_of_dates
-from customer_tiering.warehouse.rules import land_rules, load_rules
 from nights import ErpDatabase, mart_rows, run_night, write_profile
 
 NIGHT = date(2026, 3, 30)

@@ -17,8 +17,8 @@ import pytest
 import yaml
 
 from compose import BASE, PlainServices, required_variables, services
+from customer_tiering.company.workspace import Workspace, project_root
 from customer_tiering.publish.snapshot import last_accepted
-from customer_tiering.workspace import Workspace, project_root
 from postgres import running_postgres
 
 pytestmark = pytest.mark.slow

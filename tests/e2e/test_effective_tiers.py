@@ -11,12 +11,12 @@ from typing import Any
 import duckdb
 import pytest
 
+from customer_tiering.company.profile import load_profile
+from customer_tiering.company.workspace import Workspace
 from customer_tiering.errors import GateBlocked, OrderError, PublishError
-from customer_tiering.nightly.replay import Replay, promote, replay
-from customer_tiering.profile import load_profile
+from customer_tiering.explain.explanation import explain
+from customer_tiering.operate.replay import Replay, promote, replay
 from customer_tiering.publish.snapshot import checksums, current_folder, folder_of
-from customer_tiering.scoring.explain import explain
-from customer_tiering.workspace import Workspace
 from nights import ErpDatabase, mart_rows, run_night, write_profile
 
 pytestmark = pytest.mark.slow

@@ -12,14 +12,14 @@ import pytest
 from typer.testing import CliRunner
 
 from customer_tiering.cli.main import app
+from customer_tiering.company.profile import Profile, load_profile
+from customer_tiering.company.workspace import Workspace
 from customer_tiering.errors import TieringError
 from customer_tiering.identity.night import decide_identities
 from customer_tiering.identity.store import DecisionStore
-from customer_tiering.profile import Profile, load_profile
 from customer_tiering.publish.snapshot import checksums, current_folder
-from customer_tiering.sample import company_state, generate_company
-from customer_tiering.workspace import Workspace
 from nights import mart_rows, run_night
+from sample_company import company_state, generate_company
 
 pytestmark = pytest.mark.slow
 

@@ -24,12 +24,12 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from customer_tiering.airflow.runner import _conclude
 from customer_tiering.cli.main import app as cli
+from customer_tiering.company.journal import JOURNAL, read_journal
+from customer_tiering.company.profile import load_profile
 from customer_tiering.errors import TieringError
-from customer_tiering.nightly import steps
-from customer_tiering.nightly.journal import JOURNAL, read_journal
-from customer_tiering.nightly.runner import _conclude
-from customer_tiering.profile import load_profile
+from customer_tiering.night import steps
 from customer_tiering.publish.snapshot import DATABASE, current_folder, read_manifest
 from customer_tiering.report import files as report_files
 from customer_tiering.report import tables as report_tables
@@ -37,8 +37,8 @@ from customer_tiering.report.files import build_reports, latest_folder
 from customer_tiering.report.summary import write_summary
 from customer_tiering.report.words import Words
 from customer_tiering.report.workbook import HEADER_ROW, sheet_name, summary_total, write_workbook
-from customer_tiering.sample import company_state, generate_company
 from nights import mart_rows, run_night, write_profile
+from sample_company import company_state, generate_company
 
 pytestmark = pytest.mark.slow
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from customer_tiering.company.workspace import Workspace
 from customer_tiering.publish.snapshot import last_accepted
-from customer_tiering.workspace import Workspace
 from nights import write_profile
 
 pytestmark = pytest.mark.slow

@@ -14,16 +14,16 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from customer_tiering.company.profile import load_profile
+from customer_tiering.company.workspace import Workspace
+from customer_tiering.gate.quarantine import open_by_rule
 from customer_tiering.identity.matching import load_model
-from customer_tiering.profile import load_profile
+from customer_tiering.operate.privacy_scan import scan
 from customer_tiering.publish.snapshot import checksums, current_folder, read_manifest
-from customer_tiering.quality.privacy_scan import scan
-from customer_tiering.sample import company_state, generate_company
-from customer_tiering.sample.evaluation import evaluate, evaluate_identities
 from customer_tiering.warehouse.connection import open_warehouse
-from customer_tiering.warehouse.quarantine import open_by_rule
-from customer_tiering.workspace import Workspace
 from nights import mart_rows, run_night
+from sample_company import company_state, generate_company
+from sample_company.evaluation import evaluate, evaluate_identities
 
 pytestmark = pytest.mark.slow
 

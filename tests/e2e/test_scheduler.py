@@ -20,10 +20,10 @@ import psutil
 import pytest
 import yaml
 
+from customer_tiering.company.workspace import Workspace, project_root
 from customer_tiering.publish.snapshot import current_folder, read_manifest
 from customer_tiering.report.files import latest_folder
-from customer_tiering.sample import company_state
-from customer_tiering.workspace import Workspace, project_root
+from sample_company import company_state
 
 pytestmark = pytest.mark.slow
 

@@ -14,13 +14,13 @@ import pytest
 import xlsxwriter
 from rich.console import Console
 
+from customer_tiering.company.workspace import Workspace
 from customer_tiering.errors import TieringError
+from customer_tiering.explain.explanation import Explanation, Step, explain
 from customer_tiering.publish.snapshot import current_folder
 from customer_tiering.report.assessment import render_assessment
-from customer_tiering.scoring.explain import Explanation, Step, explain
 from customer_tiering.sources import get_source
 from customer_tiering.warehouse.connection import open_warehouse
-from customer_tiering.workspace import Workspace
 from nights import ErpDatabase, mart_rows, run_night, write_profile
 
 AS_OF = date(2026, 3, 30)

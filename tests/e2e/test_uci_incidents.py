@@ -19,9 +19,9 @@ import duckdb
 import pytest
 import yaml
 
+from customer_tiering.company.workspace import Workspace, project_root
+from customer_tiering.gate.quarantine import open_by_rule
 from customer_tiering.warehouse.connection import open_warehouse
-from customer_tiering.warehouse.quarantine import open_by_rule
-from customer_tiering.workspace import Workspace, project_root
 from nights import mart_rows, run_night
 
 pytestmark = pytest.mark.slow

@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from customer_tiering.company.profile import Profile
 from customer_tiering.errors import RulesError, TieringError
-from customer_tiering.profile import Profile
+from customer_tiering.explain.what_if import RULES_OF_INDICATORS, Mover, WhatIf, _reweighted, what_if
 from customer_tiering.publish.snapshot import checksums, current_folder
-from customer_tiering.report.comparison import write_html, write_movers
-from customer_tiering.scoring.what_if import RULES_OF_INDICATORS, Mover, WhatIf, _reweighted, what_if
+from customer_tiering.report.what_if import write_html, write_movers
+from customer_tiering.rules.seeds import Row
 from customer_tiering.warehouse.build import parsed_project
-from customer_tiering.warehouse.rules import Row
 from nights import mart_rows
 
 NIGHT = date(2026, 3, 30)

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from customer_tiering.company.workspace import Workspace
 from customer_tiering.warehouse.connection import open_warehouse
-from customer_tiering.workspace import Workspace
 from nights import ErpDatabase, mart_rows, run_night, write_profile
 
 AS_OF = date(2026, 3, 30)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from killing import EXTRACTS, FIRST, GATES, SECOND, Company, Prepared, Slots, run
 
-from customer_tiering.sample import generate_company
-from customer_tiering.workspace import project_root
+from customer_tiering.company.workspace import project_root
+from sample_company import generate_company
 from sharing import made_once
 
 

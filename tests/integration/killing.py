@@ -34,10 +34,10 @@ import duckdb
 import pyarrow.parquet as pq
 from python_calamine import CalamineWorkbook
 
+from customer_tiering.company.workspace import Workspace, project_root
 from customer_tiering.extract.landing import completed_loads
 from customer_tiering.publish import snapshot
 from customer_tiering.sources import get_source
-from customer_tiering.workspace import Workspace, project_root
 
 FIRST, SECOND, THIRD = date(2026, 3, 1), date(2026, 3, 2), date(2026, 3, 3)
 SOURCES = ("erp", "crm", "ticketing")
@@ -52,8 +52,8 @@ _PRELOAD = [
     "customer_tiering.extract.pipeline",  # before dlt: it sets what dlt reads at import
     "customer_tiering.extract.sql",
     "dlt.destinations.impl.filesystem.filesystem",
-    "customer_tiering.quality.gate",
-    "customer_tiering.quality.engine",
+    "customer_tiering.gate.gate",
+    "customer_tiering.gate.engine",
     "dbt.cli.main",
     "dbt.adapters.duckdb.connections",
     "dbt.task.build",
@@ -214,8 +214,8 @@ def _run_steps(
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
-    from customer_tiering.nightly import steps as night_steps
-    from customer_tiering.nightly.steps import Night
+    from customer_tiering.night import steps as night_steps
+    from customer_tiering.night.steps import Night
 
     if place:
         PLACES[place]()
@@ -239,7 +239,7 @@ def hold_night(environment: dict[str, str], name: str, pids: str) -> None:
     ``pids`` is the file for the ids of this process and its child.
     """
     os.environ.update(environment)
-    from customer_tiering.nightly.guard import inherited_environment, night_lock
+    from customer_tiering.night.guard import inherited_environment, night_lock
 
     with night_lock(Workspace.of(name)) as descriptor:
         child = subprocess.Popen(
@@ -390,13 +390,13 @@ def _after_load_is_marked() -> None:
 
 
 def _between_gated_entities() -> None:
-    from customer_tiering.quality.gate import Gate
+    from customer_tiering.gate.gate import Gate
 
     _before(Gate, "_gate_entity", lambda _gate, entity: entity.name == "orders")
 
 
 def _before_gate_commits() -> None:
-    from customer_tiering.quality.gate import Gate
+    from customer_tiering.gate.gate import Gate
 
     _after(Gate, "_record_loads", lambda _gate, entity, *_: entity.name == "order_lines")
 

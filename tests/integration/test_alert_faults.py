@@ -288,7 +288,7 @@ import os, signal, sys, time
 from pathlib import Path
 from alerting import Company
 from customer_tiering.alerts.ledger import Ledger
-from customer_tiering.profile import Profile
+from customer_tiering.company.profile import Profile
 from customer_tiering.publish.snapshot import Manifest
 
 def die(ledger, letter):

@@ -34,13 +34,13 @@ from killing import (
 )
 from rich.console import Console
 
+from customer_tiering.airflow.runner import run_night
+from customer_tiering.company.journal import read_journal
+from customer_tiering.company.profile import load_profile
 from customer_tiering.errors import NightBusy
-from customer_tiering.nightly.guard import night_lock
-from customer_tiering.nightly.journal import read_journal
-from customer_tiering.nightly.runner import run_night
-from customer_tiering.profile import load_profile
+from customer_tiering.night.guard import night_lock
 from customer_tiering.publish import snapshot
-from customer_tiering.sample import generate_company
+from sample_company import generate_company
 
 pytestmark = pytest.mark.slow
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from customer_tiering.company.workspace import Workspace
 from customer_tiering.errors import BuildFailed
+from customer_tiering.gate.quarantine import open_by_rule
 from customer_tiering.publish.snapshot import current_folder
 from customer_tiering.warehouse.connection import open_warehouse
-from customer_tiering.warehouse.quarantine import open_by_rule
-from customer_tiering.workspace import Workspace
 from nights import ErpDatabase, mart_rows, run_night, write_profile
 
 FIRST = date(2026, 3, 30)

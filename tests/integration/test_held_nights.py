@@ -25,11 +25,11 @@ from killing import EXTRACTS, GATES, NIGHT, Company, run
 from typer.testing import CliRunner
 
 from customer_tiering.cli.main import app
-from customer_tiering.nightly.journal import read_journal
+from customer_tiering.company.journal import read_journal
+from customer_tiering.company.workspace import project_root
 from customer_tiering.publish.snapshot import DATABASE, checksums, current_folder, last_accepted, predecessor
 from customer_tiering.release.holds import answer, find, holds
-from customer_tiering.sample import generate_company
-from customer_tiering.workspace import project_root
+from sample_company import generate_company
 
 pytestmark = pytest.mark.slow
 

@@ -36,7 +36,7 @@ from killing import (
 )
 
 from customer_tiering.extract.landing import completed_loads
-from customer_tiering.sample import generate_company
+from sample_company import generate_company
 
 pytestmark = pytest.mark.slow
 

@@ -18,11 +18,11 @@ import duckdb
 import psycopg2
 import pytest
 
+from customer_tiering.company.journal import read_journal
+from customer_tiering.company.profile import Profile, load_profile
 from customer_tiering.errors import ProfileError, PublishError, TargetError
-from customer_tiering.nightly import steps
-from customer_tiering.nightly.guard import begin_run
-from customer_tiering.nightly.journal import read_journal
-from customer_tiering.profile import Profile, load_profile
+from customer_tiering.night import steps
+from customer_tiering.night.guard import begin_run
 from customer_tiering.publish import snapshot
 from customer_tiering.publish.contract import marts_of_models
 from customer_tiering.publish.postgres import publish_to_postgres
@@ -394,7 +394,7 @@ def test_a_view_of_others_survives_and_is_reported(
 _KILLED = f"""
 import os, signal
 from pathlib import Path
-from customer_tiering.profile import load_profile
+from customer_tiering.company.profile import load_profile
 from customer_tiering.publish.postgres import publish_to_postgres
 
 class Half:

@@ -12,8 +12,8 @@ from typing import Any
 import duckdb
 import pytest
 
+from customer_tiering.company.workspace import Workspace, project_root
 from customer_tiering.publish.snapshot import MANIFEST, Manifest, current_folder, publish
-from customer_tiering.workspace import Workspace, project_root
 
 pytestmark = pytest.mark.slow
 

@@ -13,10 +13,10 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from customer_tiering.cli.main import app
+from customer_tiering.company.workspace import Workspace
+from customer_tiering.decisions.quarantine import FILE
 from customer_tiering.errors import GateBlocked
-from customer_tiering.nightly import steps
-from customer_tiering.quality.decisions import FILE
-from customer_tiering.workspace import Workspace
+from customer_tiering.night import steps
 from nights import ErpDatabase, mart_rows, write_profile
 
 pytestmark = pytest.mark.slow

@@ -14,7 +14,7 @@ import pytest
 from killing import FIRST, NIGHT, SECOND, THIRD, Company, Slots, landed_rows, run
 
 from customer_tiering.publish import snapshot
-from customer_tiering.sample import generate_company
+from sample_company import generate_company
 
 pytestmark = pytest.mark.slow
 

@@ -19,9 +19,11 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from customer_tiering.cli.main import app
+from customer_tiering.company.profile import load_profile
+from customer_tiering.company.workspace import PROJECT_ROOT
 from customer_tiering.errors import RulesError, TieringError
-from customer_tiering.profile import load_profile
-from customer_tiering.scoring.ahp import (
+from customer_tiering.rules import seeds as rules
+from customer_tiering.rules.ahp import (
     MOST_CRITERIA,
     RANDOM_INDEX,
     Comparisons,
@@ -34,9 +36,8 @@ from customer_tiering.scoring.ahp import (
     worst_comparison,
     write_scheme,
 )
-from customer_tiering.warehouse import rules
-from customer_tiering.warehouse.rules import SEEDS, load_rules
-from customer_tiering.workspace import PROJECT_ROOT
+from customer_tiering.rules.load import load_rules
+from customer_tiering.rules.seeds import SEEDS
 
 Upper = list[list[str]]
 

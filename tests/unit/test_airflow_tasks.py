@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
+from customer_tiering.airflow.approval import HeldNight
+from customer_tiering.airflow.tasks import begin_night
+from customer_tiering.company.profile import Profile, load_profile
 from customer_tiering.errors import DecisionError, NightBusy, OrderError, SourceError
-from customer_tiering.nightly import steps
-from customer_tiering.nightly.airflow_tasks import begin_night
-from customer_tiering.nightly.approval import HeldNight
-from customer_tiering.nightly.guard import night_lock
-from customer_tiering.profile import Profile, load_profile
+from customer_tiering.night import steps
+from customer_tiering.night.guard import night_lock
 from customer_tiering.release import holds
 from nights import write_profile
 

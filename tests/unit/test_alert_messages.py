@@ -19,9 +19,9 @@ from customer_tiering.alerts.messages import Change, Letter, Line, Message, Stan
 from customer_tiering.alerts.privacy import mask_address, scrub
 from customer_tiering.alerts.routing import Addresses, Routing, check_schemes
 from customer_tiering.alerts.signed import SignedWebhook, sign
+from customer_tiering.company.profile import Profile
+from customer_tiering.company.workspace import project_root
 from customer_tiering.errors import ProfileError
-from customer_tiering.profile import Profile
-from customer_tiering.workspace import project_root
 
 BRACKETS = "before-[hunter2]-after"
 TWO_CHANNELS = {"chat": {"url": "json://127.0.0.1:1/"}, "mail": {"url": "json://127.0.0.1:1/{to}"}}

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from alerting import Company, Customer, Receiver, write_snapshot
 from customer_tiering.cli.main import app
-from customer_tiering.profile import load_profile
+from customer_tiering.company.profile import load_profile
 from customer_tiering.publish.snapshot import point_current_to
 from nights import write_profile
 

@@ -23,13 +23,13 @@ from typer.testing import CliRunner
 from customer_tiering.alerts.ledger import open_ledger
 from customer_tiering.alerts.messages import Line, Standing
 from customer_tiering.cli.main import app
+from customer_tiering.company.profile import Profile, load_profile
+from customer_tiering.decisions.quarantine import decide, read_decisions
 from customer_tiering.errors import BackupError, NightBusy
-from customer_tiering.nightly import backup
-from customer_tiering.nightly.backup import back_up, check_restored, restore
-from customer_tiering.nightly.guard import night_lock
-from customer_tiering.profile import Profile, load_profile
+from customer_tiering.night.guard import check_restored, night_lock
+from customer_tiering.operate import backup
+from customer_tiering.operate.backup import back_up, restore
 from customer_tiering.publish.snapshot import MANIFEST, current_folder, point_current_to
-from customer_tiering.quality.decisions import decide, read_decisions
 from customer_tiering.release import holds
 from nights import write_profile
 

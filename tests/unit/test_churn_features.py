@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from customer_tiering.warehouse.rules import churn_feature_names
+from customer_tiering.rules.seeds import churn_feature_names
 from rendering import render_model
 
 CUTOFFS = (date(2025, 6, 30), date(2025, 9, 30))

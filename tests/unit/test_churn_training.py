@@ -21,8 +21,8 @@ from customer_tiering.churn.store import CARD, CARD_TEXT, NUMBERS, champion, lan
 from customer_tiering.churn.table import Feature, TrainingTable, split_by_time
 from customer_tiering.churn.training import Limits, Training, train
 from customer_tiering.churn.training_set import ABOUT, TABLE, past_cutoffs
+from customer_tiering.company.profile import Profile, load_profile
 from customer_tiering.errors import TieringError, TrainingRefused
-from customer_tiering.profile import Profile, load_profile
 from customer_tiering.warehouse.connection import warehouse_schema
 
 LIMITS = Limits(horizon_days=90, min_customers=50, min_events=10)

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from customer_tiering import __version__
 from customer_tiering.cli.main import app
-from customer_tiering.warehouse.rules import load_rules
+from customer_tiering.rules.load import load_rules
 
 PROFILE = """\
 label_en: Small
@@ -119,7 +119,7 @@ def test_a_quarantine_before_any_night_is_refused(profiles: Path, tmp_path: Path
 
 
 def test_sound_seeds_print_their_version(profiles: Path) -> None:
-    from customer_tiering.profile import load_profile
+    from customer_tiering.company.profile import load_profile
 
     result = call("seeds", "--profile", "small")
     assert result.exit_code == 0

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from customer_tiering.scoring.clusters import Floats, rank_clusters
-from customer_tiering.workspace import PROJECT_ROOT
+from customer_tiering.company.workspace import PROJECT_ROOT
+from customer_tiering.rules.clusters import Floats, rank_clusters
 
 NAN = float("nan")
 RFM = np.array([0.3, 0.3, 0.4])

@@ -11,19 +11,31 @@ from pathlib import Path
 import pytest
 
 from compose import BASE, OVERLAYS, required_variables, services
-from customer_tiering.workspace import project_root
+from customer_tiering.company.workspace import project_root
 
-COMPOSE = ["docker-compose"] if shutil.which("docker-compose") else ["docker", "compose"]
+
+
+def _compose() -> list[str] | None:
+    """Compose, as a program of its own or as a plugin of ``docker``, which may be there without it."""
+    for command in (["docker-compose"], ["docker", "compose"]):
+        if shutil.which(command[0]) and subprocess.run([*command, "version"], capture_output=True).returncode == 0:
+            return command
+    return None
+
+
+COMPOSE = _compose()
 STACKS = [[BASE], *([BASE, overlay] for overlay in OVERLAYS)]
 IDS = [stack[-1].name for stack in STACKS]
-needs_compose = pytest.mark.skipif(shutil.which(COMPOSE[0]) is None, reason="docker-compose is not installed")
+needs_compose = pytest.mark.skipif(
+    COMPOSE is None, reason="neither docker-compose nor docker with its compose plugin is installed"
+)
 
 
 def config(stack: list[Path], variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
     files = [part for path in stack for part in ("-f", str(path))]
     environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"} | variables
     return subprocess.run(
-        [*COMPOSE, *files, "--project-directory", str(project_root()), "config"],
+        [*(COMPOSE or []), *files, "--project-directory", str(project_root()), "config"],
         env=environment,
         capture_output=True,
         text=True,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from customer_tiering.company.workspace import project_root
 from customer_tiering.errors import ContractError
 from customer_tiering.publish.contract import (
     CHANGELOG,
@@ -24,7 +25,6 @@ from customer_tiering.publish.contract import (
     require_kept,
     write_contract,
 )
-from customer_tiering.workspace import project_root
 
 Marts = dict[str, Mart]
 

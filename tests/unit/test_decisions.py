@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from customer_tiering.decisions.quarantine import FILE, decide, read_decisions
 from customer_tiering.errors import DecisionError
-from customer_tiering.quality.decisions import FILE, decide, read_decisions
 
 NIGHT = date(2026, 3, 10)
 

@@ -9,17 +9,18 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from customer_tiering.profile import load_profile
-from customer_tiering.quality.gate import ensure_tables
-from customer_tiering.quality.mart_gate import MARTS
-from customer_tiering.quality.suites import Suite, load_suite, load_suites
-from customer_tiering.quality.validation import Validator
+from customer_tiering.company.profile import load_profile
+from customer_tiering.company.workspace import PROJECT_ROOT
+from customer_tiering.gate.gate import ensure_tables
+from customer_tiering.gate.suites import Suite, load_suite, load_suites
+from customer_tiering.gate.validation import Validator
+from customer_tiering.release.mart_checks import MARTS
+from customer_tiering.rules.load import load_rules
+from customer_tiering.rules.versions import land_rules
 from customer_tiering.sources import get_source, source_names
 from customer_tiering.sources.base import MALFORMED_COLUMN, Entity
 from customer_tiering.warehouse.connection import warehouse_schema
 from customer_tiering.warehouse.nights import make_build_inputs
-from customer_tiering.warehouse.rules import land_rules, load_rules
-from customer_tiering.workspace import PROJECT_ROOT
 
 FOLDER = PROJECT_ROOT / "expectations"
 ALL_SUITES = load_suites(FOLDER)

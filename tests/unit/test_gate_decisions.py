@@ -21,9 +21,9 @@ from test_gate_invariant import (  # the fixtures are used by name
     write_suite,
 )
 
+from customer_tiering.decisions.quarantine import FILE, decide
 from customer_tiering.errors import GateBlocked
-from customer_tiering.quality.decisions import FILE, decide
-from customer_tiering.quality.gate import EntityAccount
+from customer_tiering.gate.gate import EntityAccount
 
 FIRST, SECOND, THIRD = date(2024, 1, 1), date(2024, 1, 2), date(2024, 1, 3)
 STATUS = "expect_column_values_to_be_in_set"

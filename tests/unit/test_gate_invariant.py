@@ -22,11 +22,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from customer_tiering.company.workspace import PROJECT_ROOT
 from customer_tiering.errors import GateBlocked
-from customer_tiering.quality.gate import EntityAccount, Gate
-from customer_tiering.quality.validation import Validator
+from customer_tiering.gate.gate import EntityAccount, Gate
+from customer_tiering.gate.validation import Validator
 from customer_tiering.sources.base import FILE_COLUMN, LOAD_COLUMN, MALFORMED_COLUMN, ROW_COLUMN, Entity, Source
-from customer_tiering.workspace import PROJECT_ROOT
 
 CUSTOMERS = Entity(
     "customers", ("customer_id", "name", "updated_at"), ("customer_id",), "updated_at", {"name": "name"}, files="c*"

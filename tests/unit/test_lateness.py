@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from customer_tiering.airflow.lateness import _next_time, _state, deadline_alert, report_if_late, tell_late_night
 from customer_tiering.alerts import notices
 from customer_tiering.alerts.ledger import FILE, open_ledger
+from customer_tiering.company.journal import journaled
+from customer_tiering.company.profile import Profile, load_profile
+from customer_tiering.company.workspace import project_root
 from customer_tiering.errors import ProfileError
-from customer_tiering.nightly.journal import journaled
-from customer_tiering.nightly.lateness import _next_time, _state, deadline_alert, report_if_late, tell_late_night
-from customer_tiering.nightly.steps import Night
-from customer_tiering.profile import Profile, load_profile
-from customer_tiering.workspace import project_root
+from customer_tiering.night.steps import Night
 
 DUE = datetime(2026, 3, 31, 18, 0, tzinfo=UTC)  # 02:00 on 1 April in Shanghai: the night of 31 March
 

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from alerting import profile
 from customer_tiering.alerts import tell
-from customer_tiering.alerts.channels import NO_ANSWER, SENT, Outcome
 from customer_tiering.alerts.compose import compose, parcels
 from customer_tiering.alerts.ledger import FILE, Ledger, open_ledger, read_ledger
 from customer_tiering.alerts.messages import Change, Letter, Line, Message, Standing
+from customer_tiering.alerts.outcome import NO_ANSWER, SENT, Outcome
 from customer_tiering.alerts.tell import Sender
 from customer_tiering.errors import NightBusy, TieringError
 

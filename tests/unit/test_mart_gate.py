@@ -10,11 +10,11 @@ from typing import Any
 import duckdb
 import pytest
 
+from customer_tiering.company.workspace import PROJECT_ROOT, Workspace
 from customer_tiering.errors import GateBlocked, TieringError
+from customer_tiering.gate.suites import load_suites
 from customer_tiering.publish import snapshot
-from customer_tiering.quality.mart_gate import MARTS, audit_marts
-from customer_tiering.quality.suites import load_suites
-from customer_tiering.workspace import PROJECT_ROOT, Workspace
+from customer_tiering.release.mart_checks import MARTS, audit_marts
 
 FIRST, SECOND = date(2024, 3, 30), date(2024, 3, 31)
 SUITES = {key: suite for key, suite in load_suites(PROJECT_ROOT / "expectations").items() if key[0] == MARTS}

@@ -6,10 +6,10 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
+from customer_tiering.company.profile import load_profile
 from customer_tiering.errors import OrderError
-from customer_tiering.nightly.sources import prepare_sources
-from customer_tiering.nightly.steps import interval_as_of
-from customer_tiering.profile import load_profile
+from customer_tiering.night.sources import prepare_sources
+from customer_tiering.night.steps import interval_as_of
 
 
 def test_a_day_that_is_not_over_is_refused_and_yesterday_runs() -> None:

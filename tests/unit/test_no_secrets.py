@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from compose import BASE, OVERLAYS
-from customer_tiering.workspace import project_root
+from customer_tiering.company.workspace import project_root
 from secret_scan import project_files, scan_compose, scan_project, scan_text
 
 WORD = secrets.token_hex(10)

@@ -19,18 +19,18 @@ from typer.testing import CliRunner
 from customer_tiering.alerts.ledger import FILE, open_ledger
 from customer_tiering.alerts.messages import Letter
 from customer_tiering.cli.main import app
+from customer_tiering.company.journal import journaled
+from customer_tiering.company.profile import Profile, load_profile
+from customer_tiering.company.release_limits import ReleaseLimits
 from customer_tiering.errors import DecisionError, NightBusy, PublishError
-from customer_tiering.nightly import rollback as rollback_module
-from customer_tiering.nightly.guard import night_lock
-from customer_tiering.nightly.journal import journaled
-from customer_tiering.nightly.rollback import rollback
-from customer_tiering.nightly.status import status
-from customer_tiering.profile import Profile, load_profile
+from customer_tiering.night.guard import night_lock
+from customer_tiering.operate import rollback as rollback_module
+from customer_tiering.operate.rollback import rollback
+from customer_tiering.operate.status import status
 from customer_tiering.publish import snapshot
 from customer_tiering.publish.snapshot import Manifest, check_order, current_folder, folder_of, predecessor, publish
 from customer_tiering.release import holds
-from customer_tiering.release.breaker import Verdict
-from customer_tiering.release.limits import ReleaseLimits
+from customer_tiering.release.comparison import Verdict
 from nights import write_profile
 
 WHO = ("Wu", "half of the ERP was missing")
@@ -319,8 +319,9 @@ def test_a_night_that_was_killed_is_told_from_one_that_runs(acme: Acme) -> None:
     (line,) = status(acme.profile, NOON).attention
     assert "ended in the middle of build" in line
     code = (
-        "import time; from customer_tiering.nightly.guard import night_lock; from customer_tiering.workspace import "
-        "Workspace\nwith night_lock(Workspace.of('acme')): print('held', flush=True); time.sleep(60)"
+        "import time\nfrom customer_tiering.company.workspace import Workspace\n"
+        "from customer_tiering.night.guard import night_lock\n"
+        "with night_lock(Workspace.of('acme')): print('held', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code], env=os.environ, stdout=subprocess.PIPE) as night:
         assert night.stdout is not None

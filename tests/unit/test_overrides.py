@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from customer_tiering.company.profile import load_profile
+from customer_tiering.company.workspace import project_root
 from customer_tiering.errors import RulesError
-from customer_tiering.profile import load_profile
-from customer_tiering.warehouse.overrides import load_overrides
-from customer_tiering.warehouse.rules import Row, load_rules
-from customer_tiering.workspace import project_root
+from customer_tiering.rules.load import load_rules
+from customer_tiering.rules.overrides import load_overrides
+from customer_tiering.rules.seeds import Row
 
 HEADER = "customer_id,scheme,tier,owner,reason,valid_from,expires_on\n"
 Load = Callable[[str], list[Row]]

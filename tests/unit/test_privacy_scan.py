@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from customer_tiering.quality.privacy_scan import Scanner
+from customer_tiering.operate.privacy_scan import Scanner
 
 
 @pytest.fixture

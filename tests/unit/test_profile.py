@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+from customer_tiering.company.profile import load_profile, profile_names
 from customer_tiering.errors import ProfileError
-from customer_tiering.profile import load_profile, profile_names
 from customer_tiering.sources import source_names
 
 SOUND: dict[str, Any] = {

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from customer_tiering.quality.suites import Rule, RuleMeta, Suite, SuiteError, load_suite, load_suites
-from customer_tiering.quality.validation import RuleOutcome, Validator
+from customer_tiering.gate.suites import Rule, RuleMeta, Suite, SuiteError, load_suite, load_suites
+from customer_tiering.gate.validation import RuleOutcome, Validator
 
 RUN_TIME = datetime(2024, 3, 1, 2, 0, tzinfo=UTC)
 

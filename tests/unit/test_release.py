@@ -13,13 +13,13 @@ from typing import Any
 import duckdb
 import pytest
 
+from customer_tiering.company.release_limits import ReleaseLimits
+from customer_tiering.company.workspace import Workspace
 from customer_tiering.errors import DecisionError, NightBusy, OrderError, PublishError
 from customer_tiering.publish import snapshot
 from customer_tiering.publish.snapshot import Manifest, current_folder, publish
 from customer_tiering.release import holds
-from customer_tiering.release.breaker import Verdict, compare
-from customer_tiering.release.limits import ReleaseLimits
-from customer_tiering.workspace import Workspace
+from customer_tiering.release.comparison import Verdict, compare
 
 FIRST, SECOND, THIRD = date(2024, 3, 30), date(2024, 3, 31), date(2024, 4, 1)
 # Half of the customers in each tier, spends around 10 000.

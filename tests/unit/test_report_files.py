@@ -10,13 +10,13 @@ import openpyxl
 import pytest
 import xlsxwriter
 
-from customer_tiering.nightly.journal import JOURNAL
+from customer_tiering.company.journal import JOURNAL
+from customer_tiering.company.workspace import Workspace
 from customer_tiering.report.figures import AVERAGE_MARGIN
 from customer_tiering.report.files import LATEST, REPORT, latest_folder, prune_reports
 from customer_tiering.report.page import shown
 from customer_tiering.report.spreadsheets import harmless
 from customer_tiering.report.workbook import cell_value
-from customer_tiering.workspace import Workspace
 
 
 @pytest.fixture

@@ -18,8 +18,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from customer_tiering.company.profile import Profile, load_profile
+from customer_tiering.company.workspace import PROJECT_ROOT
 from customer_tiering.errors import RulesError
-from customer_tiering.profile import Profile, load_profile
+from customer_tiering.rules.checks import check_bands
+from customer_tiering.rules.load import load_rules, seed_folders
+from customer_tiering.rules.seeds import SEEDS, Row, Rules, churn_feature_names, indicator_names, level_indicator_names
+from customer_tiering.rules.versions import archive_rules, ensure_rules, land_rules
 from customer_tiering.warehouse.nights import (
     PlannedNight,
     land_as_of_dates,
@@ -27,21 +32,6 @@ from customer_tiering.warehouse.nights import (
     plan_nights,
     spend_window,
 )
-from customer_tiering.warehouse.rules import (
-    SEEDS,
-    Row,
-    Rules,
-    archive_rules,
-    check_bands,
-    churn_feature_names,
-    ensure_rules,
-    indicator_names,
-    land_rules,
-    level_indicator_names,
-    load_rules,
-    seed_folders,
-)
-from customer_tiering.workspace import PROJECT_ROOT
 
 DICTIONARY = sorted(indicator_names() | level_indicator_names())
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from customer_tiering.sample import (
+from sample_company import (
     KINDS,
     SampleMismatch,
     company_state,
@@ -437,7 +437,7 @@ def test_identities(default: Path) -> None:
 def test_retyped_accounts_leave_the_rest_of_the_company_as_it_is(
     default: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("customer_tiering.sample.company.retyped_accounts", lambda *_: None)
+    monkeypatch.setattr("sample_company.company.retyped_accounts", lambda *_: None)
     generate_company(tmp_path)
     with_them, without = multisets(read_all(default)), multisets(read_all(tmp_path))
     assert with_them.keys() == without.keys()

@@ -14,6 +14,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from customer_tiering.company.workspace import Workspace
 from customer_tiering.errors import OrderError, PublishError
 from customer_tiering.publish.snapshot import (
     DATABASE,
@@ -28,7 +29,6 @@ from customer_tiering.publish.snapshot import (
     publish,
     read_manifest,
 )
-from customer_tiering.workspace import Workspace
 
 MANIFEST_OF_NIGHT = Manifest(
     profile="small",

@@ -10,9 +10,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from customer_tiering.quality.suites import Rule, RuleMeta, Suite, SuiteError, check_rule, load_suite
-from customer_tiering.quality.validation import RuleOutcome, Validator
-from customer_tiering.workspace import PROJECT_ROOT
+from customer_tiering.company.workspace import PROJECT_ROOT
+from customer_tiering.gate.suites import Rule, RuleMeta, Suite, SuiteError, check_rule, load_suite
+from customer_tiering.gate.validation import RuleOutcome, Validator
 
 NIGHT = date(2024, 3, 31)
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from customer_tiering.airflow import watcher
+from customer_tiering.airflow.home import hold_airflow
+from customer_tiering.company.profile import load_profile
 from customer_tiering.errors import NightBusy
-from customer_tiering.nightly import watcher
-from customer_tiering.nightly.airflow_home import hold_airflow
-from customer_tiering.profile import load_profile
 
 # A leader and a child that is a process group of its own, as Airflow's tasks are. Both say when they are ready.
 LEADER = """
@@ -94,7 +94,7 @@ def test_who_comes_while_the_parts_of_a_killed_airflow_end_is_told_so(
 
 def test_the_watcher_waits_for_its_pipe_to_close() -> None:
     leader, child = _session("listening")
-    process = subprocess.Popen([sys.executable, "-m", "customer_tiering.nightly.watcher"], stdin=subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, "-m", "customer_tiering.airflow.watcher"], stdin=subprocess.PIPE)
     assert process.stdin is not None
     process.stdin.write(f"{leader.pid}\n".encode())
     process.stdin.flush()

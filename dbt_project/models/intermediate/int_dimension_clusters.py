@@ -24,7 +24,7 @@ def model(dbt, session):
     import pyarrow
     from duckdb import ColumnExpression, ConstantExpression
 
-    from customer_tiering.scoring.clusters import rank_clusters
+    from customer_tiering.rules.clusters import rank_clusters
 
     parts = []
     for scheme, dimension, as_of_date, measure, clusters in fits:

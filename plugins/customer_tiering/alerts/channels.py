@@ -13,10 +13,12 @@ import re
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 from urllib.parse import quote, unquote, urlsplit
 
-from customer_tiering.alerts.messages import Letter, Message
+from customer_tiering.alerts.messages import Letter, as_json
+from customer_tiering.alerts.outcome import NO_ANSWER, SENT, Outcome
+from customer_tiering.alerts.signed import SignedWebhook
 from customer_tiering.errors import ProfileError
 
 TO = "{to}"
@@ -25,18 +27,6 @@ _SIGNED = ("hmac", "hmacs")
 _JSON_LINES = "jsonl"
 _AT_ONCE = ("dingtalk",)
 """Services that reach all their targets with one request: there they are mentions in one message."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """``unanswered``: it failed, and yet it may have arrived."""
-
-    status: Literal["sent", "failed", "unanswered"]
-    error: str = ""
-
-
-SENT = Outcome("sent")
-NO_ANSWER = Outcome("unanswered", "no answer in time; it may have arrived")
 
 
 class Channel(Protocol):
@@ -74,8 +64,6 @@ def open_channel(name: str, url: str, timeout: float = 10.0, address: str = "") 
         scheme = _scheme(url)
         channel: Channel | None
         if scheme in _SIGNED:
-            from customer_tiering.alerts.signed import SignedWebhook
-
             channel = SignedWebhook.of(url, timeout)
         elif scheme == _JSON_LINES:
             path = Path(unquote(urlsplit(url).path))
@@ -112,27 +100,6 @@ class JsonLines:
             stream.flush()
             os.fsync(stream.fileno())
         return SENT
-
-
-def as_json(letter: Letter) -> dict[str, Any]:
-    """A letter for programs: its text, and its messages as fields."""
-    return {
-        "id": letter.letter_id,
-        "title": letter.title,
-        "body": letter.body,
-        "type": "warning" if letter.is_urgent else "info",
-        "messages": [_fields(message) for message in letter.messages],
-    }
-
-
-def _fields(message: Message) -> dict[str, Any]:
-    named = ("message_id", "customer_id", "customer_name", "owner", "from_state", "to_state", "direction", "as_of_date")
-    return {
-        "subject": message.line.subject,
-        "scheme": message.line.scheme,
-        **{name: getattr(message, name) for name in named},
-        "facts": dict(message.facts),
-    }
 
 
 class _AppriseChannel:

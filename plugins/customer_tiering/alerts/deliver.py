@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from customer_tiering.alerts.channels import NO_ANSWER, Channel, Outcome
+from customer_tiering.alerts.channels import Channel
 from customer_tiering.alerts.ledger import Ledger
 from customer_tiering.alerts.messages import Letter
+from customer_tiering.alerts.outcome import NO_ANSWER, Outcome
 from customer_tiering.errors import TieringError
 
 

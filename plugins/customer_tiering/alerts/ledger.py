@@ -27,7 +27,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from customer_tiering.alerts.messages import NOTICE, OPEN, Change, Letter, Line, Message, Standing, State
-from customer_tiering.alerts.settings import OWNER
+from customer_tiering.company.alert_settings import OWNER
 from customer_tiering.errors import NightBusy, TieringError
 
 FILE = "alerts.sqlite"

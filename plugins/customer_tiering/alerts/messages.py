@@ -81,3 +81,24 @@ class Letter:
     body: str
     is_urgent: bool
     messages: tuple[Message, ...]
+
+
+def as_json(letter: Letter) -> dict[str, Any]:
+    """A letter for programs: its text, and its messages as fields."""
+    return {
+        "id": letter.letter_id,
+        "title": letter.title,
+        "body": letter.body,
+        "type": "warning" if letter.is_urgent else "info",
+        "messages": [_fields(message) for message in letter.messages],
+    }
+
+
+def _fields(message: Message) -> dict[str, Any]:
+    named = ("message_id", "customer_id", "customer_name", "owner", "from_state", "to_state", "direction", "as_of_date")
+    return {
+        "subject": message.line.subject,
+        "scheme": message.line.scheme,
+        **{name: getattr(message, name) for name in named},
+        "facts": dict(message.facts),
+    }

@@ -9,7 +9,7 @@ from typing import Literal
 from customer_tiering.alerts.compose import CodesOnly
 from customer_tiering.alerts.ledger import open_ledger, read_ledger
 from customer_tiering.alerts.tell import Sender, add_notices
-from customer_tiering.profile import Profile
+from customer_tiering.company.profile import Profile
 
 _LOG = logging.getLogger(__name__)
 _LOCK_SECONDS = 90.0

@@ -11,9 +11,9 @@ from typing import Any
 import duckdb
 
 from customer_tiering.alerts.messages import Standing
-from customer_tiering.alerts.settings import UNASSIGNED
+from customer_tiering.company.alert_settings import UNASSIGNED
 from customer_tiering.publish.snapshot import DATABASE
-from customer_tiering.warehouse.rows import fetch_rows
+from customer_tiering.sql import fetch_rows
 
 PENDING = "pending"
 HIGH, NOT_HIGH = "high", "not_high"

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from customer_tiering.alerts.messages import Change, Line
-from customer_tiering.alerts.settings import OWNER, UNASSIGNED, Route
+from customer_tiering.company.alert_settings import OWNER, UNASSIGNED, Route
 from customer_tiering.errors import ProfileError
 
 if TYPE_CHECKING:
-    from customer_tiering.profile import Profile
+    from customer_tiering.company.profile import Profile
 
 TIER_CHANGE, CHURN_RISK = "tier_change", "churn_risk"
 CHURN_SCHEME = "churn"

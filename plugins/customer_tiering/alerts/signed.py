@@ -15,8 +15,8 @@ from urllib.parse import unquote, urlsplit
 
 import requests
 
-from customer_tiering.alerts.channels import NO_ANSWER, SENT, Outcome, as_json
-from customer_tiering.alerts.messages import Letter
+from customer_tiering.alerts.messages import Letter, as_json
+from customer_tiering.alerts.outcome import NO_ANSWER, SENT, Outcome
 
 _SHORTEST_SECRET = 16
 

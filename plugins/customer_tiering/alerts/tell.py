@@ -9,16 +9,17 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from customer_tiering.alerts.channels import Channel, Outcome, addresses_persons, is_for_programs, open_channel
+from customer_tiering.alerts.channels import Channel, addresses_persons, is_for_programs, open_channel
 from customer_tiering.alerts.compose import Style, Words, compose, parcels, test_letter
 from customer_tiering.alerts.deliver import Delivered, Outbox, Patience, deliver
 from customer_tiering.alerts.ledger import Ledger
 from customer_tiering.alerts.messages import Change, Letter, Message
+from customer_tiering.alerts.outcome import Outcome
 from customer_tiering.alerts.privacy import mask_address, scrub
 from customer_tiering.alerts.published import HIGH, Published, open_published
 from customer_tiering.alerts.routing import CHURN_RISK, Addresses, Routing
+from customer_tiering.company.profile import Profile
 from customer_tiering.errors import ProfileError, TieringError
-from customer_tiering.profile import Profile
 from customer_tiering.publish.snapshot import Manifest
 
 OPERATORS = "operators"

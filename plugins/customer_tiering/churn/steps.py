@@ -9,8 +9,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from customer_tiering.company.profile import Profile
 from customer_tiering.errors import TieringError, TrainingRefused
-from customer_tiering.profile import Profile
 
 
 def new_training(profile: Profile) -> Path:

@@ -11,8 +11,8 @@ import duckdb
 
 from customer_tiering.churn.card import as_markdown
 from customer_tiering.churn.logistic import LogisticModel
+from customer_tiering.company.workspace import Workspace
 from customer_tiering.errors import TieringError
-from customer_tiering.workspace import Workspace
 
 CARD, CARD_TEXT, NUMBERS, CHAMPION = "card.json", "card.md", "model.json", "champion.json"
 

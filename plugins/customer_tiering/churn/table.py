@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from customer_tiering.errors import TrainingRefused
-from customer_tiering.warehouse.identifiers import literal, quote
+from customer_tiering.sql import literal, quote
 
 Floats = NDArray[np.float64]
 

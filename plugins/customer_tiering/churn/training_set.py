@@ -10,14 +10,14 @@ from pathlib import Path
 import duckdb
 
 from customer_tiering.churn.table import Feature
+from customer_tiering.company.profile import Profile
 from customer_tiering.errors import TieringError, TrainingRefused
-from customer_tiering.profile import Profile
 from customer_tiering.publish.snapshot import published_folder, read_manifest
+from customer_tiering.rules.seeds import churn_feature_names
+from customer_tiering.sql import literal, quote
 from customer_tiering.warehouse.build import run_dbt
 from customer_tiering.warehouse.connection import copy_warehouse, warehouse_schema
-from customer_tiering.warehouse.identifiers import literal, quote
 from customer_tiering.warehouse.nights import PlannedNight, land_as_of_dates
-from customer_tiering.warehouse.rules import churn_feature_names
 
 TABLE, ABOUT = "training.parquet", "training.json"
 _COPY = "warehouse.duckdb"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from customer_tiering.alerts.ledger import Ledger
     from customer_tiering.alerts.messages import Message
     from customer_tiering.alerts.tell import AlertResult, Sender
-    from customer_tiering.profile import Profile
+    from customer_tiering.company.profile import Profile
 
 app = typer.Typer(
     help="What people were told, what still waits, and sending it.",
@@ -194,8 +194,8 @@ def test(
 
 
 def _load(profile: str) -> Profile:
-    from customer_tiering.nightly.airflow_home import reach_connections
-    from customer_tiering.profile import load_profile
+    from customer_tiering.airflow.home import reach_connections
+    from customer_tiering.company.profile import load_profile
 
     loaded = load_profile(profile)
     reach_connections(loaded)

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from customer_tiering.cli.common import DEFAULT_PROFILE, ProfileOption, console, guarded, show_error
+from customer_tiering.company.profile import Profile
 from customer_tiering.errors import TieringError
-from customer_tiering.profile import Profile
 
 
 def register(app: typer.Typer) -> None:
@@ -23,8 +23,8 @@ def publish_postgres(
     again: Annotated[bool, typer.Option("--again", help="Load even if Postgres shows this snapshot already.")] = False,
 ) -> None:
     """Load the published marts into the profile's Postgres, if it does not show them yet."""
-    from customer_tiering.nightly.airflow_home import reach_connections
-    from customer_tiering.profile import load_profile
+    from customer_tiering.airflow.home import reach_connections
+    from customer_tiering.company.profile import load_profile
     from customer_tiering.publish.postgres import publish_to_postgres
 
     company = load_profile(profile)
@@ -64,8 +64,8 @@ def contract(
     """Compare the marts with their contract (columns, types, grain), or raise its version."""
     import json
 
+    from customer_tiering.company.profile import load_profile
     from customer_tiering.errors import ContractError
-    from customer_tiering.profile import load_profile
     from customer_tiering.publish.contract import contract_folder, marts_of_manifest, require_kept, write_contract
     from customer_tiering.warehouse.build import run_dbt
 
@@ -92,7 +92,7 @@ def docs(
     ] = None,
 ) -> None:
     """Write dbt's documentation (models, columns, lineage, exposures, metrics) as one HTML file."""
-    from customer_tiering.profile import load_profile
+    from customer_tiering.company.profile import load_profile
     from customer_tiering.warehouse.build import run_dbt
     from customer_tiering.warehouse.connection import warehouse_lock
 

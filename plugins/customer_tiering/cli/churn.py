@@ -10,8 +10,8 @@ import typer
 from rich.markdown import Markdown
 
 from customer_tiering.cli.common import DEFAULT_PROFILE, ProfileOption, console, errors, guarded
+from customer_tiering.company.profile import load_profile
 from customer_tiering.errors import TieringError
-from customer_tiering.profile import load_profile
 
 app = typer.Typer(
     help="Churn models: train on past cutoffs, judge on the latest, read the card.",

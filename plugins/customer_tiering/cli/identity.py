@@ -57,8 +57,8 @@ CustomerArgument = Annotated[str, typer.Argument(help="customer_id, a former one
 @app.command()
 def show(customer: CustomerArgument, profile: ProfileOption = DEFAULT_PROFILE) -> None:
     """Explain a customer: its records, since when and why they belong to it, and what may belong to it, too."""
+    from customer_tiering.company.profile import load_profile
     from customer_tiering.identity.manual import explain_identity
-    from customer_tiering.profile import load_profile
 
     loaded = load_profile(profile)
     found = explain_identity(loaded, customer)
@@ -88,7 +88,7 @@ def show(customer: CustomerArgument, profile: ProfileOption = DEFAULT_PROFILE) -
 @app.command()
 def review(profile: ProfileOption = DEFAULT_PROFILE) -> None:
     """List the pairs of customers that may be one and wait for a person, the likeliest first."""
-    from customer_tiering.profile import load_profile
+    from customer_tiering.company.profile import load_profile
 
     rows = _review(load_profile(profile))
     if not rows:
@@ -104,8 +104,8 @@ def merge(
     profile: ProfileOption = DEFAULT_PROFILE,
 ) -> None:  # fmt: skip
     """Two customers are one, from the next night on; the id that was seen first stays."""
+    from customer_tiering.company.profile import load_profile
     from customer_tiering.identity.manual import merge as decide_merge
-    from customer_tiering.profile import load_profile
 
     _confirm(decide_merge(load_profile(profile), customer, other, owner, reason))
 
@@ -116,8 +116,8 @@ def apart(
     profile: ProfileOption = DEFAULT_PROFILE,
 ) -> None:  # fmt: skip
     """Two customers are two, whatever agrees; the pair leaves the review list for good."""
+    from customer_tiering.company.profile import load_profile
     from customer_tiering.identity.manual import keep_apart
-    from customer_tiering.profile import load_profile
 
     _confirm(keep_apart(load_profile(profile), customer, other, owner, reason))
 
@@ -131,8 +131,8 @@ def split(
     profile: ProfileOption = DEFAULT_PROFILE,
 ) -> None:
     """A record leaves its customer, from the next night on."""
+    from customer_tiering.company.profile import load_profile
     from customer_tiering.identity.manual import split as decide_split
-    from customer_tiering.profile import load_profile
 
     _confirm(decide_split(load_profile(profile), source, key, owner, reason))
 
@@ -145,8 +145,8 @@ def estimate(
     profile: ProfileOption = DEFAULT_PROFILE,
 ) -> None:
     """Estimate the match model from labelled records of a company; nothing uses it until it is put in place."""
+    from customer_tiering.company.profile import load_profile
     from customer_tiering.identity.matching import estimate_from_file
-    from customer_tiering.profile import load_profile
 
     estimate_from_file(load_profile(profile), labels, out, version)
     _say(f"wrote {out}; compare it with the model in use before it takes its place (docs/identity.md)")
@@ -157,7 +157,7 @@ def _review(profile: Any) -> list[dict[str, Any]]:
     import duckdb
 
     from customer_tiering.publish.snapshot import DATABASE, current_folder
-    from customer_tiering.warehouse.rows import fetch_rows
+    from customer_tiering.sql import fetch_rows
 
     folder = current_folder(profile.workspace)
     if folder is None:

@@ -50,9 +50,9 @@ def run(
     """Run one night through the Airflow DAG and print its summary."""
     import os
 
+    from customer_tiering.airflow.runner import parse_as_of, run_night
+    from customer_tiering.company.profile import load_profile
     from customer_tiering.errors import ProfileError
-    from customer_tiering.nightly.runner import parse_as_of, run_night
-    from customer_tiering.profile import load_profile
 
     if data:
         if not Path(data).is_dir():
@@ -80,8 +80,10 @@ def sample(
     dirt: Annotated[float | None, typer.Option(min=0, help="Factor on the rates of injected dirt.")] = None,
 ) -> None:
     """Generate the sample company, or let it live on to a later day."""
-    from customer_tiering.nightly.runner import parse_as_of
-    from customer_tiering.sample import SampleMismatch, generate_company
+    from customer_tiering.airflow.runner import parse_as_of
+    from customer_tiering.company.sample import sample_module
+
+    generator = sample_module()
 
     options: dict[str, Any] = {
         name: value
@@ -95,22 +97,23 @@ def sample(
         if value is not None
     }
     try:
-        console.print(generate_company(out, **options, progress=lambda text: console.print(f"  {text}")))
-    except SampleMismatch as error:
+        console.print(generator.generate_company(out, **options, progress=lambda text: console.print(f"  {text}")))
+    except generator.SampleMismatch as error:
         raise TieringError(str(error), "leave the option out, or choose another folder") from error
 
 
 @command
 def truth(profile: ProfileOption = DEFAULT_PROFILE) -> None:
     """Compare what the gate and the customer ids found with the truth about the sample company."""
-    from customer_tiering.profile import load_profile
-    from customer_tiering.sample.evaluation import evaluate, evaluate_identities
+    from customer_tiering.company.profile import load_profile
+    from customer_tiering.company.sample import sample_module
     from customer_tiering.warehouse.connection import open_warehouse
 
+    evaluation = sample_module("sample_company.evaluation")
     workspace = load_profile(profile).workspace
     with open_warehouse(workspace) as connection:
-        scores = evaluate(connection, workspace.root / "source" / "truth.jsonl")
-        identities = evaluate_identities(connection, workspace.root / "source" / "truth_identity.csv")
+        scores = evaluation.evaluate(connection, workspace.root / "source" / "truth.jsonl")
+        identities = evaluation.evaluate_identities(connection, workspace.root / "source" / "truth_identity.csv")
     table = Table("rule", "action", "injected", "found", "recall", "precision")
     for score in scores:
         table.add_row(
@@ -131,8 +134,8 @@ def truth(profile: ProfileOption = DEFAULT_PROFILE) -> None:
 @command
 def seeds(profile: ProfileOption = DEFAULT_PROFILE) -> None:
     """Check the tiering rules of a profile and print their version."""
-    from customer_tiering.profile import load_profile
-    from customer_tiering.warehouse.rules import load_rules
+    from customer_tiering.company.profile import load_profile
+    from customer_tiering.rules.load import load_rules
 
     rules = load_rules(load_profile(profile))
     console.print(f"the rules of {profile} are sound; version {rules.version}, schemes {', '.join(rules.schemes())}")
@@ -144,8 +147,8 @@ def up(
     port: Annotated[int, typer.Option(help="Port of Airflow's UI on 127.0.0.1.")] = 8080,
 ) -> None:
     """Start Airflow (UI, scheduler, DAG processor) for a company and keep it running until Ctrl-C."""
-    from customer_tiering.nightly.deployment import serve
-    from customer_tiering.profile import load_profile
+    from customer_tiering.airflow.deployment import serve
+    from customer_tiering.company.profile import load_profile
 
     raise typer.Exit(serve(load_profile(profile), port, console))
 
@@ -164,11 +167,11 @@ def explain(
     as_of: Annotated[str, typer.Option("--as-of", help="An earlier night whose snapshot is kept (YYYY-MM-DD).")] = "",
 ) -> None:
     """Explain a customer's tier: values, scores, weights, points, the next tier and the ways there, past changes."""
-    from customer_tiering.nightly.runner import parse_as_of
-    from customer_tiering.profile import load_profile
+    from customer_tiering.airflow.runner import parse_as_of
+    from customer_tiering.company.profile import load_profile
+    from customer_tiering.explain.explanation import explain as explain_customer
     from customer_tiering.publish.snapshot import folder_of
     from customer_tiering.report.assessment import render_assessment
-    from customer_tiering.scoring.explain import explain as explain_customer
 
     night = parse_as_of(as_of)
     snapshot = folder_of(load_profile(profile).workspace, night) if night else _published(profile)
@@ -188,12 +191,12 @@ def what_if(
     html: Annotated[Path | None, typer.Option("--html", help="Write the comparison to this file too.")] = None,
 ) -> None:
     """Compare tiers under other rules with the published ones; nothing is changed."""
-    from customer_tiering.report.comparison import render_what_if, write_html, write_movers
-    from customer_tiering.scoring.what_if import what_if as compare
+    from customer_tiering.explain.what_if import what_if as compare
+    from customer_tiering.report.what_if import render_what_if, write_html, write_movers
 
     if not change and seeds is None:
         raise TieringError("nothing would be different", "give --set or --seeds; see tiering what-if --help")
-    from customer_tiering.profile import load_profile
+    from customer_tiering.company.profile import load_profile
 
     result = compare(load_profile(profile), scheme or None, change or [], seeds)
     console.print(render_what_if(result))
@@ -211,7 +214,7 @@ def report(
     ] = None,
 ) -> None:
     """Write report (HTML) and workbook (Excel) of the published night again."""
-    from customer_tiering.profile import load_profile
+    from customer_tiering.company.profile import load_profile
     from customer_tiering.report.files import build_reports
 
     files = build_reports(load_profile(profile), out)
@@ -230,10 +233,9 @@ def replay(
     json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Recompute past nights beside the warehouse and compare them with what was published."""
-    from customer_tiering.nightly import replay as replays
-    from customer_tiering.nightly.runner import parse_as_of
-    from customer_tiering.profile import load_profile
-    from customer_tiering.report.comparison import render_replay
+    from customer_tiering.airflow.runner import parse_as_of
+    from customer_tiering.company.profile import load_profile
+    from customer_tiering.operate import replay as replays
 
     company = load_profile(profile)
     begin = parse_as_of(first)
@@ -244,7 +246,7 @@ def replay(
         if json:
             print(replays.as_json(result))
         else:
-            console.print(render_replay(result))
+            console.print(replays.render_replay(result))
     if promote:
         console.print(f"published as {replays.promote(company).name}; the next night goes on from it", highlight=False)
         bi.show_publication(company)
@@ -262,7 +264,7 @@ def ahp(
     ] = None,
 ) -> None:
     """Derive weights from pairwise comparisons (AHP); refuse comparisons that contradict each other."""
-    from customer_tiering.scoring.ahp import CR_LIMIT, read_matrix, require_consistent, weigh, write_scheme
+    from customer_tiering.rules.ahp import CR_LIMIT, read_matrix, require_consistent, weigh, write_scheme
 
     if bool(scheme) != (write is not None):
         raise TieringError("--scheme and --write belong together", "give both to write the weights, neither to look")
@@ -290,7 +292,7 @@ def ahp(
 
 
 def _published(profile_name: str) -> Path:
-    from customer_tiering.profile import load_profile
+    from customer_tiering.company.profile import load_profile
     from customer_tiering.publish.snapshot import published_folder
 
     return published_folder(load_profile(profile_name).workspace)

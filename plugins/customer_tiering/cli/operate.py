@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from customer_tiering.cli.common import DEFAULT_PROFILE, ProfileOption, console, guarded
+from customer_tiering.company.profile import load_profile
 from customer_tiering.errors import TieringError
-from customer_tiering.profile import load_profile
 
 if TYPE_CHECKING:
-    from customer_tiering.nightly.status import Status
+    from customer_tiering.operate.status import Status
 
 
 def register(app: typer.Typer) -> None:
@@ -28,7 +28,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of text.")] = False,
 ) -> None:
     """Say what is published, held, failed and waiting; exit code 1 when a person should look at something."""
-    from customer_tiering.nightly.status import status as collect
+    from customer_tiering.operate.status import status as collect
 
     found = collect(load_profile(profile))
     if as_json:
@@ -85,7 +85,7 @@ def rollback(
 ) -> None:
     """Take a publication back: an older kept snapshot is current again; the next night goes on from it."""
     from customer_tiering.cli.bi import show_publication
-    from customer_tiering.nightly.rollback import rollback as roll_back
+    from customer_tiering.operate.rollback import rollback as roll_back
 
     company = load_profile(profile)
     done = roll_back(company, to, owner, reason)
@@ -105,7 +105,7 @@ def privacy_scan(
 
     Exit code 1 when there are any.
     """
-    from customer_tiering.quality.privacy_scan import scan
+    from customer_tiering.operate.privacy_scan import scan
 
     for path in extra or []:
         if not path.exists():
@@ -132,7 +132,7 @@ def backup(
     ] = False,
 ) -> None:
     """Back up what cannot be computed again: ledger, decisions, models, rules, addresses, snapshot, profile."""
-    from customer_tiering.nightly.backup import back_up
+    from customer_tiering.operate.backup import back_up
 
     target = out or Path(f"{profile}_{datetime.now(UTC):%Y%m%dT%H%M%S}.tar.gz")
     done = back_up(load_profile(profile), target, with_landing=with_landing)
@@ -150,7 +150,7 @@ def restore(
     ] = False,
 ) -> None:
     """Check a backup and put it in place; the next night goes on from it."""
-    from customer_tiering.nightly.backup import restore as put_back
+    from customer_tiering.operate.backup import restore as put_back
 
     done, aside = put_back(profile, archive, force=force)
     _say(f"{profile} is restored: {len(done.files)} files of {done.created_at}, night {done.night or 'none yet'}")

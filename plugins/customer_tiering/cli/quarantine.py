@@ -13,8 +13,8 @@ import typer
 from rich.table import Table
 
 from customer_tiering.cli.common import DEFAULT_PROFILE, ProfileOption, console, guarded
+from customer_tiering.company.profile import Profile, load_profile
 from customer_tiering.errors import DecisionError, TieringError
-from customer_tiering.profile import Profile, load_profile
 
 app = typer.Typer(help="Rows kept out and loads held: list, show, and decide.", pretty_exceptions_enable=False)
 
@@ -46,7 +46,7 @@ def quarantine(context: typer.Context, profile: ProfileOption = DEFAULT_PROFILE)
 @command("list")
 def list_rules(profile: ProfileOption = DEFAULT_PROFILE, as_json: JsonOption = False) -> None:
     """Count the rows in quarantine by source, entity and rule; a row counts under each rule that it breaks."""
-    from customer_tiering.warehouse.quarantine import count_by_status, last_night, open_by_rule
+    from customer_tiering.gate.quarantine import count_by_status, last_night, open_by_rule
 
     with _warehouse(load_profile(profile)) as connection:
         rules, statuses, night = open_by_rule(connection), count_by_status(connection), last_night(connection)
@@ -76,8 +76,8 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show rows in quarantine, longest waiting first: reasons, values (private ones masked), who let them in."""
-    from customer_tiering.quality.decisions import read_decisions, shown
-    from customer_tiering.warehouse.quarantine import RowName, quarantined_rows
+    from customer_tiering.decisions.quarantine import read_decisions, shown
+    from customer_tiering.gate.quarantine import RowName, quarantined_rows
 
     loaded = load_profile(profile)
     names = [RowName.parse(text) for text in rows or []]
@@ -121,8 +121,8 @@ def release(
     reason: ReasonOption = "",
 ) -> None:
     """Let single rows in once, in spite of the rules they break now. They flow in the next run."""
-    from customer_tiering.quality.decisions import decide
-    from customer_tiering.warehouse.quarantine import RowName, quarantined_rows
+    from customer_tiering.decisions.quarantine import decide
+    from customer_tiering.gate.quarantine import RowName, quarantined_rows
 
     if bool(rows) == bool(rule):
         raise DecisionError("say which rows: their names, or --rule", "see tiering quarantine show")
@@ -182,9 +182,9 @@ def waive(
     reason: ReasonOption = "",
 ) -> None:
     """Waive a rule for a key or for the whole entity, on nights up to a day: rows that break it flow."""
-    from customer_tiering.quality.decisions import decide
-    from customer_tiering.quality.mart_gate import MARTS
-    from customer_tiering.quality.suites import is_row_level_type
+    from customer_tiering.decisions.quarantine import decide
+    from customer_tiering.gate.suites import is_row_level_type
+    from customer_tiering.release.mart_checks import MARTS
     from customer_tiering.sources import get_source
 
     loaded = load_profile(profile)
@@ -196,7 +196,7 @@ def waive(
         raise DecisionError(f"rule {rule} keeps nothing out: on failure it says {found.meta.on_failure}", "")
     last = _day(until)
     if loaded.workspace.warehouse.exists():
-        from customer_tiering.warehouse.quarantine import last_night
+        from customer_tiering.gate.quarantine import last_night
 
         with _warehouse(loaded) as connection:
             night = last_night(connection)
@@ -232,8 +232,8 @@ def waivers(
     """List the waivers in force; with --all every decision, and how many rows it has let in."""
     from dataclasses import asdict
 
-    from customer_tiering.quality.decisions import read_decisions
-    from customer_tiering.warehouse.quarantine import last_night
+    from customer_tiering.decisions.quarantine import read_decisions
+    from customer_tiering.gate.quarantine import last_night
 
     loaded = load_profile(profile)
     decisions = read_decisions(loaded.workspace.decisions)
@@ -285,7 +285,7 @@ def revoke(
     reason: ReasonOption = "",
 ) -> None:
     """Take a decision back. What it has let in stays in; rows of a rejected load meet the rules in the next run."""
-    from customer_tiering.quality.decisions import decide, read_decisions
+    from customer_tiering.decisions.quarantine import decide, read_decisions
 
     folder = load_profile(profile).workspace.decisions
     decisions = read_decisions(folder)
@@ -326,8 +326,8 @@ def reject_load(
 
 
 def _decide_load(kind: Any, entity: str, loads: list[str], profile: str, owner: str, reason: str) -> None:
+    from customer_tiering.decisions.quarantine import decide
     from customer_tiering.extract.landing import completed_loads
-    from customer_tiering.quality.decisions import decide
 
     loaded = load_profile(profile)
     source, name = _entity(loaded, entity)
@@ -362,7 +362,7 @@ def _decide_load(kind: Any, entity: str, loads: list[str], profile: str, owner: 
 
 @contextmanager
 def _warehouse(profile: Profile) -> Iterator[duckdb.DuckDBPyConnection]:
-    from customer_tiering.quality.gate import ensure_tables
+    from customer_tiering.gate.gate import ensure_tables
     from customer_tiering.sources import get_source
     from customer_tiering.warehouse.connection import check_warehouse, open_warehouse
 
@@ -386,8 +386,8 @@ def _entity(profile: Profile, text: str) -> tuple[str, str]:
 
 def _waivable_rule(name: str, what: str) -> Any:
     """The rule of this name. Raises ``DecisionError`` when there is none or rows that break it cannot be used."""
-    from customer_tiering.quality.suites import load_suites
-    from customer_tiering.workspace import project_root
+    from customer_tiering.company.workspace import project_root
+    from customer_tiering.gate.suites import load_suites
 
     suites = load_suites(project_root() / "expectations")
     rules = {rule.rule: rule for suite in suites.values() for rule in suite.expectations}

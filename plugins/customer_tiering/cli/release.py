@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from customer_tiering.cli.common import DEFAULT_PROFILE, ProfileOption, console, guarded
-from customer_tiering.profile import load_profile
+from customer_tiering.company.profile import load_profile
 from customer_tiering.release.holds import Hold
 
 app = typer.Typer(help="Held nights: show, approve, reject.", pretty_exceptions_enable=False, no_args_is_help=True)
@@ -95,9 +95,9 @@ def approve(
     reason: ReasonOption = "",
 ) -> None:
     """Publish the held night as it was looked at, and tell what changed, at once."""
+    from customer_tiering.airflow.home import reach_connections
     from customer_tiering.cli.bi import copy_to_postgres
-    from customer_tiering.nightly.airflow_home import reach_connections
-    from customer_tiering.nightly.release import approve as approve_night
+    from customer_tiering.night.answers import approve as approve_night
     from customer_tiering.report.summary import SUMMARY, print_summary
 
     company = load_profile(profile)
@@ -115,7 +115,7 @@ def reject(
     reason: ReasonOption = "",
 ) -> None:
     """Drop the held night, also an approved one that was not published; the next goes on from the last published."""
-    from customer_tiering.nightly.release import reject as reject_night
+    from customer_tiering.night.answers import reject as reject_night
 
     held = reject_night(load_profile(profile), night, owner, reason)
     _say(f"{held.name} is rejected; what was published stays")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
+from customer_tiering.company.profile import Profile
 from customer_tiering.errors import TieringError
 from customer_tiering.identity.decisions import (
     APART,
@@ -18,7 +19,6 @@ from customer_tiering.identity.decisions import (
     state_of,
 )
 from customer_tiering.identity.store import DecisionStore
-from customer_tiering.profile import Profile
 from customer_tiering.publish.snapshot import last_accepted
 
 

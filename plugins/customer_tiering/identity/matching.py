@@ -18,8 +18,8 @@ from typing import Any
 
 import duckdb
 
+from customer_tiering.company.profile import Profile
 from customer_tiering.errors import TieringError
-from customer_tiering.profile import Profile
 from customer_tiering.warehouse.connection import open_warehouse
 
 MODEL_FILE = Path(__file__).with_name("model.json")

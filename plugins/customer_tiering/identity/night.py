@@ -11,6 +11,7 @@ from pathlib import Path
 
 import duckdb
 
+from customer_tiering.company.profile import Profile
 from customer_tiering.errors import TieringError
 from customer_tiering.identity.decisions import (
     FUZZY,
@@ -27,7 +28,6 @@ from customer_tiering.identity.decisions import (
 )
 from customer_tiering.identity.matching import Likeness, likenesses, load_model
 from customer_tiering.identity.store import DecisionStore, copy_to_warehouse, last_number_in
-from customer_tiering.profile import Profile
 from customer_tiering.warehouse.build import run_dbt
 from customer_tiering.warehouse.connection import open_warehouse, warehouse_lock
 

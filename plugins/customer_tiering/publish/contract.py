@@ -16,8 +16,8 @@ from typing import Any, Literal
 
 import yaml
 
+from customer_tiering.company.workspace import project_root
 from customer_tiering.errors import ContractError
-from customer_tiering.workspace import project_root
 
 FILE = "marts.yml"
 CHANGELOG = "CHANGELOG.md"

@@ -28,12 +28,12 @@ import psycopg2
 from psycopg2.extensions import connection as PgConnection
 from psycopg2.extensions import cursor as PgCursor
 
+from customer_tiering.company.profile import Profile
 from customer_tiering.errors import PublishError, TargetError
-from customer_tiering.profile import Profile
 from customer_tiering.publish.contract import Mart, marts_of_models
 from customer_tiering.publish.postgres_types import as_csv_value, postgres_type
 from customer_tiering.publish.snapshot import DATABASE, SCHEMA, Manifest, mart_names, published_folder, read_manifest
-from customer_tiering.warehouse.identifiers import literal, quote
+from customer_tiering.sql import literal, quote
 
 MANIFEST_TABLE = "manifest"
 _MARK = "customer-tiering"

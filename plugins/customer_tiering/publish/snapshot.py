@@ -15,9 +15,9 @@ from pathlib import Path
 
 import duckdb
 
+from customer_tiering.company.workspace import Workspace
 from customer_tiering.errors import OrderError, PublishError
-from customer_tiering.warehouse.identifiers import literal, quote
-from customer_tiering.workspace import Workspace
+from customer_tiering.sql import literal, quote
 
 SCHEMA = "marts"
 NIGHT_SCHEMA = "tonight"

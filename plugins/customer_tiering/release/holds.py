@@ -18,7 +18,9 @@ from typing import Any, Literal
 
 import duckdb
 
-from customer_tiering.append_only import append_line, complete_lines
+from customer_tiering.company.release_limits import ReleaseLimits
+from customer_tiering.company.workspace import Workspace
+from customer_tiering.decisions.log import append_line, complete_lines
 from customer_tiering.errors import DecisionError, NightBusy, OrderError, PublishError
 from customer_tiering.publish.snapshot import (
     MANIFEST,
@@ -32,9 +34,7 @@ from customer_tiering.publish.snapshot import (
     read_manifest,
     write_snapshot,
 )
-from customer_tiering.release.breaker import Verdict
-from customer_tiering.release.limits import ReleaseLimits
-from customer_tiering.workspace import Workspace
+from customer_tiering.release.comparison import Verdict
 
 FILE = "release.jsonl"
 NOTE = "hold.json"

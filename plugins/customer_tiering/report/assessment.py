@@ -10,8 +10,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from customer_tiering.explain.explanation import Explanation
 from customer_tiering.report.words import CAUSES, REASONS, STATUS, words_of
-from customer_tiering.scoring.explain import Explanation
 
 
 def render_assessment(explanation: Explanation) -> Group:

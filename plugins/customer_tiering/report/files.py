@@ -11,12 +11,12 @@ from typing import Any
 
 import duckdb
 
+from customer_tiering.company.journal import JOURNAL
+from customer_tiering.company.profile import Profile
+from customer_tiering.company.workspace import Workspace
 from customer_tiering.errors import TieringError
-from customer_tiering.nightly.journal import JOURNAL
-from customer_tiering.profile import Profile
 from customer_tiering.publish.snapshot import DATABASE, Manifest, published_folder, read_manifest
 from customer_tiering.report.words import Words
-from customer_tiering.workspace import Workspace
 
 REPORT = "report.html"
 WORKBOOK = "tiers.xlsx"

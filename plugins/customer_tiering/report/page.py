@@ -20,6 +20,7 @@ import duckdb
 import jinja2
 from markupsafe import Markup
 
+from customer_tiering.explain.explanation import Explanation, explain_scheme
 from customer_tiering.publish.snapshot import DATABASE, Manifest, mart_names, read_manifest
 from customer_tiering.report import charts
 from customer_tiering.report.figures import headline_figures, movement
@@ -44,8 +45,7 @@ from customer_tiering.report.tables import (
     fill,
 )
 from customer_tiering.report.words import CAUSES, PENDING, REASONS, STATUS, UNITS, Words, words_of
-from customer_tiering.scoring.explain import Explanation, explain_scheme
-from customer_tiering.warehouse.rows import fetch_rows
+from customer_tiering.sql import fetch_rows
 
 TEMPLATES = Path(__file__).with_name("templates")
 MAX_CUSTOMERS = 1000

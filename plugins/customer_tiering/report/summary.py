@@ -11,12 +11,12 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from customer_tiering.nightly.journal import read_journal
-from customer_tiering.profile import Profile
+from customer_tiering.company.journal import read_journal
+from customer_tiering.company.profile import Profile
+from customer_tiering.company.workspace import Workspace
 from customer_tiering.publish.snapshot import DATABASE, current_folder, read_manifest
 from customer_tiering.report.words import DIRECTIONS, words_of
-from customer_tiering.warehouse.rows import fetch_rows
-from customer_tiering.workspace import Workspace
+from customer_tiering.sql import fetch_rows
 
 SUMMARY = "summary.json"
 _CHANGES_SHOWN = 20
@@ -117,8 +117,8 @@ def _night_account(account: dict[str, Any], quality: dict[tuple[str, str], dict[
 
 
 def _quarantine_by_rule(workspace: Workspace) -> list[dict[str, Any]]:
+    from customer_tiering.gate.quarantine import open_by_rule
     from customer_tiering.warehouse.connection import open_warehouse
-    from customer_tiering.warehouse.quarantine import open_by_rule
 
     with open_warehouse(workspace) as connection:
         return open_by_rule(connection)

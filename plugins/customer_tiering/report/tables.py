@@ -15,7 +15,7 @@ import duckdb
 
 from customer_tiering.publish.snapshot import mart_names
 from customer_tiering.report.words import CAUSES, DIRECTIONS, PENDING, REASONS, RFM_CLASSES, RISKS, STATUS, Words
-from customer_tiering.warehouse.identifiers import literal
+from customer_tiering.sql import literal
 
 _BATCH = 10_000
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import duckdb
 
+from customer_tiering.company.profile import Profile
+from customer_tiering.company.workspace import project_root
 from customer_tiering.errors import BuildFailed
-from customer_tiering.profile import Profile
+from customer_tiering.sql import quote
 from customer_tiering.warehouse.connection import warehouse_lock
-from customer_tiering.warehouse.identifiers import quote
-from customer_tiering.workspace import project_root
 
 # dbt parses the whole project anew (many seconds) when the path of the warehouse is another one than last time. So it
 # parses for a name that is never opened, and every warehouse, side copies too, is built from what was parsed once.

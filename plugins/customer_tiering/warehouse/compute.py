@@ -11,12 +11,12 @@ from pathlib import Path
 
 import duckdb
 
-from customer_tiering.profile import Profile
+from customer_tiering.company.profile import Profile
+from customer_tiering.rules.versions import ensure_rules
+from customer_tiering.sql import literal
 from customer_tiering.warehouse.build import BuildResult, build_models, run_dbt
 from customer_tiering.warehouse.connection import open_warehouse
-from customer_tiering.warehouse.identifiers import literal
 from customer_tiering.warehouse.nights import PlannedNight, land_as_of_dates
-from customer_tiering.warehouse.rules import ensure_rules
 from customer_tiering.warehouse.state import carry_state, newest_rules
 
 # A batch is one build: its cost grows with nights x customers x indicators, its memory too.

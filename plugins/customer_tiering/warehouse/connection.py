@@ -10,8 +10,8 @@ from pathlib import Path
 import duckdb
 from filelock import FileLock, Timeout
 
+from customer_tiering.company.workspace import Workspace
 from customer_tiering.errors import NightBusy, TieringError
-from customer_tiering.workspace import Workspace
 
 _WAIT_SECONDS = 900
 _SCHEMA = Path(__file__).with_name("schema.sql")

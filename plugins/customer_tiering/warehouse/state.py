@@ -11,11 +11,11 @@ from datetime import date
 
 import duckdb
 
+from customer_tiering.company.workspace import Workspace
 from customer_tiering.errors import OrderError
 from customer_tiering.publish.snapshot import DATABASE, current_folder, predecessor, read_manifest
-from customer_tiering.warehouse.identifiers import literal, quote
+from customer_tiering.sql import literal, quote
 from customer_tiering.warehouse.nights import PlannedNight
-from customer_tiering.workspace import Workspace
 
 _HISTORIES = {
     "nights": "fct_nights",

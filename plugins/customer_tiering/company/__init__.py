@@ -1,0 +1,1 @@
+"""One company: its profile, its folders, and the journal of its runs."""

@@ -1,0 +1,260 @@
+"""A profile is one company's configuration; adding one changes no DAG and no model."""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import date
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote
+from zoneinfo import ZoneInfo, available_timezones
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+
+from customer_tiering.company.alert_settings import AlertSettings
+from customer_tiering.company.release_limits import ReleaseLimits
+from customer_tiering.company.workspace import Workspace, project_root
+from customer_tiering.errors import ProfileError
+
+NAME = r"^[a-z][a-z0-9_]*$"
+"""What a profile may be called; its folders have that name."""
+
+
+class SourceLocation(BaseModel):
+    """Where a source lives: an Airflow connection id, a database URL, or a folder."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    connection: str | None = None
+    url: str | None = None
+    path: str | None = None
+
+    def model_post_init(self, _context: object, /) -> None:
+        if sum(value is not None for value in (self.connection, self.url, self.path)) != 1:
+            raise ValueError("give exactly one of connection, url, path")
+
+
+class SampleCompany(BaseModel):
+    """Ask for the embedded sample company to be generated under ``var/<profile>/source``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    customers: int = 400
+    years: int = 3
+    until: date | None = None
+    seed: int | None = None
+    dirt: float = 1.0
+
+
+class Channel(BaseModel):
+    """A notification channel: an Apprise URL, or an Airflow connection that holds one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    connection: str | None = None
+    url: str | None = None
+    timeout: float = Field(default=10, gt=0, le=120)
+    """Seconds to wait for the connection, and for each answer."""
+    tries: int = Field(default=3, ge=1, le=10)
+    """Tries within one night's step."""
+    digest: bool | None = None
+    """One letter per recipient; default: yes, except where programs read (``jsonl``)."""
+
+    def model_post_init(self, _context: object, /) -> None:
+        if (self.connection is None) == (self.url is None):
+            raise ValueError("give exactly one of connection, url")
+
+
+class PostgresTarget(BaseModel):
+    """A Postgres that gets a copy of the marts: an Airflow connection, or an environment variable that holds a URL."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    connection: str | None = None
+    url_from: str | None = Field(default=None, pattern=r"^[A-Z][A-Z0-9_]*$")
+    schema_name: str | None = Field(default=None, alias="schema", pattern=r"^[a-z][a-z0-9_]{0,47}$")
+    """Schema of the marts, made and replaced as a whole; ``<profile>_marts`` by default."""
+    read_role: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")
+    """Role that may read, granted anew with every load."""
+
+    def model_post_init(self, _context: object, /) -> None:
+        if (self.connection is None) == (self.url_from is None):
+            raise ValueError("give exactly one of connection, url_from")
+
+    def schema_of(self, profile_name: str) -> str:
+        return self.schema_name or f"{profile_name}_marts"
+
+
+class Profile(BaseModel):
+    """One company. Money is in ``currency``; days are days of ``timezone``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=NAME)
+    label_en: str
+    label_zh: str
+    timezone: str
+    currency: str = Field(pattern=r"^[A-Z]{3}$")
+    headline_scheme: str
+    schedule: str = "0 2 * * *"
+    deadline: str | None = Field(default=None, pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")
+    """Local time HH:MM at which a scheduled night has to be published; operators are told when it is not."""
+    sources: dict[str, SourceLocation]
+    sample_company: SampleCompany | None = None
+    channels: dict[str, Channel] = Field(default_factory=dict)
+    alerts: AlertSettings = Field(default_factory=AlertSettings)
+    postgres_target: PostgresTarget | None = None
+    keep_snapshots: int = Field(default=7, ge=2)
+    keep_reports: int = Field(default=30, ge=1)
+    """How many run folders stay under ``reports/``."""
+    catch_up_nights: int = Field(default=92, ge=0)
+    """How many missed nights are computed with the next one, at most."""
+    language: Literal["en", "zh"] = "en"
+    release: ReleaseLimits = ReleaseLimits()
+    """How far a night may lie from the last accepted one before a person has to look."""
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError(f"unknown time zone {value!r}; use a name such as Asia/Shanghai")
+        return value
+
+    @field_validator("deadline", mode="before")
+    @classmethod
+    def _clock_time(cls, value: object) -> object:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return f"{value // 60:02}:{value % 60:02}"  # YAML reads 18:00 as 1080
+        return value
+
+    @field_validator("deadline")
+    @classmethod
+    def _deadline_of_daily_nights(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and not re.fullmatch(r"\d+ \d+ \* \* \*", info.data.get("schedule", "")):
+            raise ValueError("a deadline needs a schedule of one time every day, such as 0 2 * * *")
+        return value
+
+    @field_validator("sources")
+    @classmethod
+    def _known_sources(cls, value: dict[str, SourceLocation]) -> dict[str, SourceLocation]:
+        from customer_tiering.sources import source_names
+
+        if unknown := sorted(set(value) - set(source_names())):
+            raise ValueError(f"unknown sources {unknown}; declared are {sorted(source_names())}")
+        if not value:
+            raise ValueError("at least one source is needed")
+        return value
+
+    @model_validator(mode="after")
+    def _known_channels(self) -> Profile:
+        if unknown := sorted(self.alerts.channel_names() - set(self.channels)):
+            raise ValueError(f"alerts name channels that there are not: {unknown}; there are {sorted(self.channels)}")
+        return self
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+    @property
+    def workspace(self) -> Workspace:
+        return Workspace.of(self.name)
+
+    @property
+    def folder(self) -> Path:
+        """Where the profile's own files (seed overrides) lie."""
+        return profiles_folder() / self.name
+
+    def resolve_location(self, source: str) -> str:
+        """Path or URL of a source with its placeholders filled in.
+
+        ``{workspace}`` is ``var/<profile>``; ``{data}`` is the folder given as ``DATA=`` (``TIERING_DATA``).
+        Raises ``ProfileError`` when ``{data}`` is needed and was not given.
+        """
+        location = self.sources[source]
+        if location.connection:
+            return _airflow_connection_uri(location.connection)
+        return self.fill_placeholders(location.path or location.url or "", what=f"source {source}")
+
+    def resolve_channel(self, channel: str) -> str:
+        """The Apprise URL of a channel."""
+        configured = self.channels[channel]
+        if configured.connection:
+            return _airflow_connection_uri(configured.connection)
+        return self.fill_placeholders(configured.url or "", what=f"channel {channel}", quoted=True)
+
+    def resolve_postgres(self) -> str:
+        """The URL of ``postgres_target``. Raises ``ProfileError`` when its place is empty; never says what is there."""
+        target = self.postgres_target
+        if target is None:
+            raise ProfileError(f"profile {self.name} names no postgres_target", "add one, see docs/bi.md, Postgres")
+        if target.connection:
+            return _airflow_connection_uri(target.connection)
+        url = os.environ.get(target.url_from or "", "")
+        if not url:
+            raise ProfileError(
+                f"profile {self.name}: postgres_target reads {target.url_from}, and that variable is not set",
+                f"export {target.url_from}=postgresql://user:password@host:5432/database where the nights run",
+            )
+        return url
+
+    def fill_placeholders(self, text: str, *, what: str, quoted: bool = False) -> str:
+        """Put folders in place of ``{workspace}`` and ``{data}``; ``quoted`` for use inside a URL's path."""
+        data = os.environ.get("TIERING_DATA", "")
+        if "{data}" in text and not data:
+            raise ProfileError(
+                f"profile {self.name}: {what} lies under {{data}}, and no data folder was given",
+                f"say where the files are: make run PROFILE={self.name} DATA=<folder>",
+            )
+        workspace = str(self.workspace.root)
+        if quoted:
+            workspace, data = quote(workspace), quote(data)
+        return text.replace("{workspace}", workspace).replace("{data}", data)
+
+
+def _airflow_connection_uri(connection_id: str) -> str:
+    """URI of an Airflow connection (secrets stay in Airflow's own store)."""
+    from airflow.sdk import Connection
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        connection = Connection.get(connection_id)
+    except AirflowNotFoundException as error:
+        raise ProfileError(
+            f"Airflow has no connection {connection_id}",
+            f"add it in Airflow (Admin, Connections), or set AIRFLOW_CONN_{connection_id.upper()}",
+        ) from error
+    return str(connection.extra_dejson.get("url") or connection.get_uri())
+
+
+def profiles_folder() -> Path:
+    return Path(os.environ.get("TIERING_PROFILES", project_root() / "profiles"))
+
+
+def profile_names() -> list[str]:
+    """Names of the profiles that exist, sorted."""
+    return sorted(path.stem for path in profiles_folder().glob("*.yml"))
+
+
+def load_profile(name: str) -> Profile:
+    """Read and check ``profiles/<name>.yml``.
+
+    Raises ``ProfileError`` naming the profile, the key and what is expected.
+    """
+    if name not in profile_names():
+        raise ProfileError(
+            f"unknown profile {name!r}; there are: {', '.join(profile_names()) or 'none'}",
+            f"use one of them, or write {profiles_folder().name}/{name}.yml (see README, Profiles)",
+        )
+    path = profiles_folder() / f"{name}.yml"
+    try:
+        raw = yaml.safe_load(path.read_bytes()) or {}
+        if not isinstance(raw, dict):
+            raise ProfileError(f"profile {name}: {path.name} is no mapping of keys to values", "mend the file")
+        return Profile.model_validate({"name": name, **raw})
+    except yaml.YAMLError as error:
+        raise ProfileError(f"profile {name}: {path.name} is not valid YAML: {error}", "mend the file") from error
+    except ValidationError as error:
+        lines = "; ".join(f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors())
+        raise ProfileError(f"profile {name}: {lines}", f"mend {path.name}") from error

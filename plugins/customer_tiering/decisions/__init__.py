@@ -1,0 +1,1 @@
+"""What people decided, in files that are only ever appended to."""

@@ -1,0 +1,1 @@
+"""Why a customer has a tier, and what other rules would change."""

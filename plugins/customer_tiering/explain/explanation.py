@@ -1,0 +1,263 @@
+"""Why a customer has its tier: the assessment table, the distance to the next tier and the ways there.
+
+Everything is read from the published snapshot, so an explanation always fits what BI shows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from customer_tiering.errors import TieringError
+from customer_tiering.publish.snapshot import DATABASE, read_manifest
+from customer_tiering.sql import fetch_rows, quote
+
+_CHANGES_TOLD = 5
+
+
+@dataclass(frozen=True)
+class Step:
+    """A single indicator whose change alone would reach the next tier; ``relative`` is the change's size.
+
+    Where the better band does not include its edge, ``included`` is false and the value has to pass ``needed``.
+    """
+
+    indicator: str
+    raw_value: Decimal
+    needed: Decimal
+    included: bool
+    points_gained: Decimal
+
+    @property
+    def relative(self) -> Decimal:
+        return abs(self.needed - self.raw_value) / max(abs(self.raw_value), Decimal("0.000001"))
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One customer in one scheme on the published night."""
+
+    customer: dict[str, Any]
+    scheme: dict[str, Any]
+    tier: dict[str, Any]
+    scores: list[dict[str, Any]]
+    dimensions: list[dict[str, Any]]
+    history: list[dict[str, Any]]
+    gates: list[dict[str, Any]]
+    """Gates that keep the customer out of a tier it has the score for: the gate and the value it found."""
+    stability: dict[str, Any] | None
+    next_tier: str | None
+    missing_points: Decimal | None
+    steps: list[Step]
+
+
+def explain(snapshot: Path, customer_id: str, scheme: str | None = None) -> Explanation:
+    """Explain a customer, named by its id or by any source's id of it.
+
+    Raises ``TieringError`` when the customer, the scheme or the pair of them is not in the snapshot.
+    """
+    scheme = scheme or read_manifest(snapshot).headline_scheme
+    with duckdb.connect(str(snapshot / DATABASE), read_only=True) as connection:
+        connection.execute("use marts")
+        customer_id = _resolve(connection, customer_id)
+        rules = _read_rules(connection, scheme)
+        found = _explain_customers(connection, rules, [customer_id])
+    if not found:
+        raise TieringError(
+            f"customer {customer_id} is not in the population of scheme {scheme} ({rules.scheme['population']})",
+            "choose another scheme with --scheme",
+        )
+    return found[customer_id]
+
+
+def explain_scheme(
+    connection: duckdb.DuckDBPyConnection, scheme: str, customer_ids: list[str]
+) -> dict[str, Explanation]:
+    """Explanations of many customers by one set of queries; customers outside the scheme are left out.
+
+    ``connection`` is one to a snapshot with its marts in use.
+    """
+    return _explain_customers(connection, _read_rules(connection, scheme), customer_ids)
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """What a scheme's explanations need of its rules."""
+
+    scheme: dict[str, Any]
+    tier_bands: list[dict[str, Any]]
+    score_bands: dict[str, list[dict[str, Any]]]
+    gates: list[dict[str, Any]]
+    stability: dict[str, Any] | None
+
+
+def _read_rules(connection: duckdb.DuckDBPyConnection, scheme: str) -> _Rules:
+    schemes = fetch_rows(connection, "select * from dim_schemes order by scheme")
+    chosen = next((row for row in schemes if row["scheme"] == scheme), None)
+    if chosen is None:
+        raise TieringError(
+            f"there is no scheme {scheme!r} in the published night",
+            f"choose one of {', '.join(row['scheme'] for row in schemes)}",
+        )
+    bands = fetch_rows(
+        connection,
+        "select * from dim_score_bands where scheme = ? order by indicator, score, lower_bound nulls first",
+        [scheme],
+    )
+    return _Rules(
+        scheme=chosen,
+        tier_bands=fetch_rows(connection, "select * from dim_tier_bands where scheme = ?", [scheme]),
+        score_bands=_grouped(bands, "indicator"),
+        gates=fetch_rows(connection, "select * from dim_gates where scheme = ? order by indicator", [scheme]),
+        stability=next(iter(fetch_rows(connection, "select * from dim_stability where scheme = ?", [scheme])), None),
+    )
+
+
+def _explain_customers(
+    connection: duckdb.DuckDBPyConnection, rules: _Rules, customer_ids: list[str]
+) -> dict[str, Explanation]:
+    key = [rules.scheme["scheme"], customer_ids]
+    of_these = "scheme = $1 and customer_id in (select unnest($2::varchar[]))"
+    tiers = fetch_rows(
+        connection,
+        "select t.*, d.label_en, d.label_zh, d.tier_rank, d.strategy_en, d.strategy_zh from fct_customer_tiers t "
+        "left join dim_tiers d on t.scheme = d.scheme and t.effective_tier = d.tier "
+        "where t.scheme = $1 and t.customer_id in (select unnest($2::varchar[]))",
+        key,
+    )
+    customers = _of_ids(connection, "dim_customers", customer_ids)
+    indicators = _of_ids(connection, "fct_customer_indicators", customer_ids) if rules.gates else {}
+    scores = _grouped(
+        fetch_rows(
+            connection,
+            "select s.*, i.label_en, i.label_zh, i.unit from fct_indicator_scores s left join dim_indicators i "
+            f"using (indicator) where {of_these} order by s.weight desc, s.indicator",
+            key,
+        )
+    )
+    dimensions = _grouped(
+        fetch_rows(connection, f"select * from fct_dimension_scores where {of_these} order by dimension", key)
+    )
+    history = _grouped(
+        fetch_rows(connection, f"select * from fct_tier_changes where {of_these} order by as_of_date desc", key)
+    )
+    explained = {}
+    for tier in tiers:
+        name = tier["customer_id"]
+        next_tier, missing_points, included = _distance(rules, tier)
+        own_scores = scores.get(name, [])
+        explained[name] = Explanation(
+            customer=customers[name],
+            scheme=rules.scheme,
+            tier=tier,
+            scores=own_scores,
+            dimensions=dimensions.get(name, []),
+            history=history.get(name, [])[:_CHANGES_TOLD],
+            next_tier=next_tier,
+            missing_points=missing_points,
+            gates=_failed_gates(rules, tier, indicators.get(name, {})),
+            stability=rules.stability,
+            steps=_steps(rules, own_scores, missing_points, included) if missing_points is not None else [],
+        )
+    return explained
+
+
+def _of_ids(connection: duckdb.DuckDBPyConnection, mart: str, customer_ids: list[str]) -> dict[str, dict[str, Any]]:
+    rows = fetch_rows(
+        connection, f"select * from {quote(mart)} where customer_id in (select unnest($1::varchar[]))", [customer_ids]
+    )
+    return {row["customer_id"]: row for row in rows}
+
+
+def _grouped(rows: list[dict[str, Any]], column: str = "customer_id") -> dict[str, list[dict[str, Any]]]:
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(row[column], []).append(row)
+    return groups
+
+
+def _resolve(connection: duckdb.DuckDBPyConnection, name: str) -> str:
+    ids = [
+        customer_id
+        for (customer_id,) in connection.execute(
+            "select distinct customer_id from bridge_customer_ids "
+            "where customer_id = $name or own_id = $name or source_customer_id = $name order by 1",
+            {"name": name},
+        ).fetchall()
+    ]
+    if not ids:
+        raise TieringError(
+            f"there is no customer {name!r} in the published night",
+            "give a customer_id of dim_customers or an id of one of the sources",
+        )
+    if name in ids:
+        return name
+    if len(ids) > 1:
+        raise TieringError(f"{name!r} is an id of several customers: {', '.join(ids)}", "give one of these")
+    return str(ids[0])
+
+
+def _failed_gates(rules: _Rules, tier: dict[str, Any], indicators: dict[str, Any]) -> list[dict[str, Any]]:
+    if rules.scheme["kind"] not in ("weighted", "bands") or tier["score"] is None:
+        return []
+    reached = {band["tier"] for band in rules.tier_bands if _within(band, tier["score"])}
+    return [
+        gate | {"value": value}
+        for gate in rules.gates
+        if gate["tier"] in reached and ((value := indicators[gate["indicator"]]) is None or value < gate["lower_bound"])
+    ]
+
+
+def _within(band: dict[str, Any], score: Decimal) -> bool:
+    lower, upper = band["lower_bound"], band["upper_bound"]
+    above = lower is None or score > lower or (score == lower and band["lower_included"])
+    return above and (upper is None or score < upper or (score == upper and band["upper_included"]))
+
+
+def _distance(rules: _Rules, tier: dict[str, Any]) -> tuple[str | None, Decimal | None, bool]:
+    """The next better tier, the points missing to its edge and whether the edge is in it; nothing at the top."""
+    score = tier["score"]
+    if rules.scheme["kind"] != "weighted" or score is None:
+        return None, None, True
+    better = [
+        band
+        for band in rules.tier_bands
+        if band["dimension"] == ""
+        and band["lower_bound"] is not None
+        and (band["lower_bound"] > score or (band["lower_bound"] == score and not band["lower_included"]))
+    ]
+    if not better:
+        return None, None, True
+    band = min(better, key=lambda one: one["lower_bound"])
+    return str(band["tier"]), band["lower_bound"] - score, band["lower_included"]
+
+
+def _steps(rules: _Rules, scores: list[dict[str, Any]], missing: Decimal, included: bool) -> list[Step]:
+    """Changes of one indicator that suffice alone, smallest relative change first."""
+    counted = sum((row["weight"] for row in scores if row["score"] is not None), Decimal(0))
+    steps = []
+    for row in scores:
+        if row["raw_value"] is None or row["score"] is None:
+            continue
+        candidates = [
+            Step(row["indicator"], row["raw_value"], *_nearest_edge(band, row["raw_value"]), gained)
+            for band in rules.score_bands.get(row["indicator"], [])
+            if band["score"] > row["score"]
+            and (
+                (gained := (band["score"] - row["score"]) * row["weight"] / counted) > missing
+                or (included and gained == missing)
+            )
+        ]
+        if candidates:
+            steps.append(min(candidates, key=lambda step: step.relative))
+    return sorted(steps, key=lambda step: step.relative)
+
+
+def _nearest_edge(band: dict[str, Any], raw_value: Decimal) -> tuple[Decimal, bool]:
+    """Edge of the band on the value's side, and whether the band includes it."""
+    side = "lower" if band["lower_bound"] is not None and raw_value <= band["lower_bound"] else "upper"
+    return band[f"{side}_bound"], band[f"{side}_included"]

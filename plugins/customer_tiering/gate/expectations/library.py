@@ -1,0 +1,41 @@
+"""Importing this module registers every custom expectation (and the DuckDB metrics) with GX."""
+
+from __future__ import annotations
+
+from customer_tiering.gate.expectations.rows import (
+    ExpectColumnPairDatesInOrder,
+    ExpectColumnsToBeUniqueWithAccepted,
+    ExpectColumnValuesToHaveARate,
+    ExpectColumnValuesToMatchAMapping,
+    ExpectColumnValuesToReference,
+    ExpectNoRowsFromQuery,
+)
+from customer_tiering.gate.expectations.tables import (
+    ExpectFiguresLikePublished,
+    ExpectNewestValueToBeRecent,
+    ExpectVolumeLikeRecentNights,
+)
+from customer_tiering.gate.expectations.values import (
+    ExpectColumnValuesToBeDate,
+    ExpectColumnValuesToBeIsoDate,
+    ExpectColumnValuesToBeNumber,
+    ExpectColumnValuesToBeTimelyIsoDate,
+    ExpectColumnValuesToBeWithinRobustZScore,
+)
+
+__all__ = [
+    "ExpectColumnPairDatesInOrder",
+    "ExpectColumnValuesToBeDate",
+    "ExpectColumnValuesToBeIsoDate",
+    "ExpectColumnValuesToBeNumber",
+    "ExpectColumnValuesToBeTimelyIsoDate",
+    "ExpectColumnValuesToBeWithinRobustZScore",
+    "ExpectColumnValuesToHaveARate",
+    "ExpectColumnValuesToMatchAMapping",
+    "ExpectColumnValuesToReference",
+    "ExpectColumnsToBeUniqueWithAccepted",
+    "ExpectFiguresLikePublished",
+    "ExpectNewestValueToBeRecent",
+    "ExpectNoRowsFromQuery",
+    "ExpectVolumeLikeRecentNights",
+]

@@ -1,0 +1,675 @@
+"""The gate: new loads plus open quarantine go in; accepted rows, quarantined rows and their account come out.
+
+Every step is SQL on the warehouse. A load is gated once per entity, in one transaction, so a run that was
+killed goes on where it stopped, and ``rows in = kept + merged + quarantined`` holds to the row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import duckdb
+
+from customer_tiering.company.workspace import project_root
+from customer_tiering.decisions.quarantine import Decision, Decisions, read_decisions, shown
+from customer_tiering.errors import GateBlocked, TieringError
+from customer_tiering.extract.landing import Load, completed_loads, load_files
+from customer_tiering.gate.suites import Rule, Suite, is_row_level_type, load_suite
+from customer_tiering.gate.validation import RuleOutcome, Validator
+from customer_tiering.sources.base import FILE_COLUMN, LOAD_COLUMN, MALFORMED_COLUMN, ROW_COLUMN, Entity, Source
+from customer_tiering.sql import literal, quote
+
+# Below this many amounts, median and MAD say little and the outlier rule lets everything through.
+_MIN_ROWS_FOR_STATISTICS = 30
+_OUTLIER_RULE = "expect_column_values_to_be_within_robust_z_score"
+# Rule that rows of a load are kept out by when a person rejected it.
+REJECTED_RULE = "load_rejected"
+
+
+@dataclass(frozen=True)
+class EntityAccount:
+    """What became of the rows of one entity in one run of the gate."""
+
+    source: str
+    entity: str
+    rows_in: int = 0
+    rows_kept: int = 0
+    rows_merged: int = 0
+    rows_quarantined: int = 0
+    rows_released: int = 0
+    warnings: list[str] = field(default_factory=list)
+
+
+def batch_table(source: Source, entity: Entity) -> str:
+    return f"{source.name}__{entity.name}"
+
+
+def ensure_tables(connection: duckdb.DuckDBPyConnection, source: Source) -> None:
+    """Create the raw and quarantine tables of a source; add columns a newer declaration brought."""
+    for entity in source.entities:
+        name = batch_table(source, entity)
+        declared = ", ".join(f"{quote(column)} varchar" for column in entity.columns)
+        origin = "_load_id varchar, _row_number bigint, _source_file varchar"
+        kept_out = quote("quarantine", name)
+        connection.execute(
+            # Without a primary key: a load is gated once, and the index would cost more than the rows.
+            f"create table if not exists {quote('raw', name)} ({declared}, _row_id varchar not null, {origin}, "
+            "_content_hash varchar, _is_merged boolean, _accepted_on date)"
+        )
+        connection.execute(
+            f"create table if not exists {kept_out} ({declared}, _row_id varchar primary key, {origin}, "
+            "_malformed varchar, _status varchar, _first_seen date, _last_seen date, _closed_on date)"
+        )
+        connection.execute(f"alter table {kept_out} add column if not exists _decision_id varchar")
+        for schema in ("raw", "quarantine"):
+            for column in entity.columns:
+                connection.execute(
+                    f"alter table {quote(schema, name)} add column if not exists {quote(column)} varchar"
+                )
+
+
+class Gate:
+    """One run of the gate over one source."""
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        source: Source,
+        *,
+        landing: Path,
+        decisions: Path,
+        as_of: date,
+        currency: str,
+        results_dir: Path,
+        run_time: datetime,
+    ) -> None:
+        self.connection = connection
+        self.source = source
+        self.landing = landing
+        self.decisions_folder = decisions
+        self.decisions: Decisions = read_decisions(decisions)
+        self.as_of = as_of
+        self.currency = currency
+        self.results_dir = results_dir
+        self.run_time = run_time
+        self._validator: Validator | None = None
+
+    def run(self) -> list[EntityAccount]:
+        """Gate every entity, parents first. Raises ``GateBlocked`` or ``TieringError``."""
+        ensure_tables(self.connection, self.source)
+        try:
+            return [self._gate_entity(entity) for entity in self.source.entities]
+        finally:
+            if self._validator is not None:
+                self._validator.build_docs()  # of a held night too: it is then that somebody looks
+                self._validator.close()
+
+    def _gate_entity(self, entity: Entity) -> EntityAccount:
+        rejected, loads = self._split_rejected(entity, self._new_loads(entity))
+        set_aside = self._set_aside(entity, rejected)
+        suite = load_suite(project_root() / "expectations" / self.source.name / f"{entity.name}.yml")
+        rows = self._stage_batch(entity, loads)
+        if rows == 0:
+            # Nothing came, which is what rules about the whole table are there for.
+            suite = suite.model_copy(
+                update={"expectations": tuple(r for r in suite.expectations if not is_row_level_type(r.type))}
+            )
+        outcomes = self._validate(entity, suite) if suite.expectations else []
+        self._collect_failures(entity, suite, outcomes)
+        self._pardon(entity, suite)
+        warnings = self._stop_or_warn(entity, suite, outcomes, loads)
+        if rows:
+            account = self._move(entity, loads, warnings)
+        else:
+            self._record_loads(entity, loads, counted={})
+            account = EntityAccount(self.source.name, entity.name, warnings=warnings)
+        return replace(
+            account,
+            rows_in=account.rows_in + set_aside,
+            rows_quarantined=account.rows_quarantined + set_aside,
+        )
+
+    # --- what goes in ------------------------------------------------------------------------------------
+
+    def _new_loads(self, entity: Entity) -> list[Load]:
+        gated = {
+            load_id
+            for (load_id,) in self.connection.execute(
+                "select load_id from meta.gated_loads where source = ? and entity = ?",
+                [self.source.name, entity.name],
+            ).fetchall()
+        }
+        return [load for load in completed_loads(self.landing, self.source.name) if load.load_id not in gated]
+
+    def _split_rejected(self, entity: Entity, loads: list[Load]) -> tuple[list[Load], list[Load]]:
+        rejected = self.decisions.loads("reject_load", self.source.name, entity.name)
+        return (
+            [load for load in loads if load.load_id in rejected],
+            [load for load in loads if load.load_id not in rejected],
+        )
+
+    def _set_aside(self, entity: Entity, loads: list[Load]) -> int:
+        """Put all rows of rejected loads into quarantine, out of sight of any rule; returns their number.
+
+        Rows whose rejection was taken back wait for the rules like any others.
+        """
+        connection, name = self.connection, batch_table(self.source, entity)
+        kept_out, where = quote("quarantine", name), [self.source.name, entity.name]
+        rule = f"{self.source.name}.{entity.name}.{REJECTED_RULE}"
+        rejected = self.decisions.loads("reject_load", self.source.name, entity.name)
+        connection.execute("begin")
+        try:
+            back = "_status = 'rejected' and not list_contains(?::varchar[], _load_id)"
+            connection.execute(
+                "delete from quarantine.failures where source = ? and entity = ? and rule = ? and row_id in "
+                f"(select _row_id from {kept_out} where {back})",
+                [*where, rule, list(rejected)],
+            )
+            connection.execute(
+                f"update {kept_out} set _status = 'open', _closed_on = null, _decision_id = null where {back}",
+                [list(rejected)],
+            )
+            rows = 0
+            for load in loads:
+                decision = rejected[load.load_id]
+                landed = self._landed_rows(entity, [load])
+                if landed:
+                    connection.execute(
+                        f"insert into {kept_out} by name select * exclude (_reopened), 'rejected' as _status, "
+                        "?::date as _first_seen, ?::date as _last_seen, ?::date as _closed_on, ? as _decision_id "
+                        f"from ({landed})",
+                        [self.as_of, self.as_of, self.as_of, decision.decision_id],
+                    )
+                    connection.execute(
+                        "insert into quarantine.failures "
+                        f"select ?, ?, _row_id, ?, null, null, ?, ?, _load_id, ?, ? from {kept_out} "
+                        "where _load_id = ? and _status = 'rejected'",
+                        [
+                            *where,
+                            rule,
+                            f"the load was rejected by {decision.owner}: {decision.reason}",
+                            f"该批次被 {decision.owner} 拒收:{decision.reason}",
+                            self.as_of,
+                            self.as_of,
+                            load.load_id,
+                        ],
+                    )
+                counted = self._scalar(f"select count(*) from {kept_out} where _load_id = {literal(load.load_id)}")
+                self._record_loads(entity, [load], {load.load_id: (counted, 0, 0, counted)})
+                rows += counted
+            connection.execute("commit")
+        except BaseException:
+            connection.execute("rollback")
+            raise
+        return rows
+
+    def _landed_rows(self, entity: Entity, loads: list[Load]) -> str:
+        """SELECT of the landed rows of loads, text without a value as missing; "" when they brought none."""
+        files = [str(path) for load in loads for path in load_files(self.landing, entity, load)]
+        if not files:
+            return ""
+        texts = ", ".join(f"{_value(entity, column)} as {quote(column)}" for column in entity.columns)
+        return (
+            f"select {texts}, {LOAD_COLUMN} || ':' || {ROW_COLUMN} as _row_id, {LOAD_COLUMN} as _load_id, "
+            f"{ROW_COLUMN} as _row_number, {FILE_COLUMN} as _source_file, {MALFORMED_COLUMN} as _malformed, "
+            f"false as _reopened from read_parquet([{', '.join(map(literal, files))}], union_by_name = true)"
+        )
+
+    def _stage_batch(self, entity: Entity, loads: list[Load]) -> int:
+        """Build ``gate.<source>__<entity>``: new rows and open quarantine; returns their number."""
+        name = batch_table(self.source, entity)
+        columns = ", ".join(quote(column) for column in entity.columns)
+        parts = [
+            f"select {columns}, _row_id, _load_id, _row_number, _source_file, _malformed, true as _reopened "
+            f"from {quote('quarantine', name)} where _status = 'open'"
+        ]
+        if landed := self._landed_rows(entity, loads):
+            parts.append(landed)
+        try:
+            self.connection.execute(
+                f"create or replace table {quote('gate', name)} as " + " union all by name ".join(parts)
+            )
+        except duckdb.Error as error:
+            raise TieringError(
+                f"source {self.source.name}, entity {entity.name}: the landed rows cannot be read: "
+                f"{str(error).splitlines()[0]}",
+                "if a column was added to the declaration, land the source again from the start: remove its "
+                "folder under landing/",
+            ) from error
+        return self._scalar(f"select count(*) from {quote('gate', name)}")
+
+    # --- what the rules say ------------------------------------------------------------------------------
+
+    def _validate(self, entity: Entity, suite: Suite) -> list[RuleOutcome]:
+        if self._validator is None:
+            self._validator = Validator(
+                self.connection,
+                results_dir=self.results_dir / self.source.name,
+                run_name=f"{self.as_of}",
+                run_time=self.run_time,
+            )
+        return self._validator.validate(
+            suite,
+            schema="gate",
+            table=batch_table(self.source, entity),
+            parameters=self._parameters(entity, suite),
+            pii_columns=frozenset(entity.pii),
+        )
+
+    def _parameters(self, entity: Entity, suite: Suite) -> dict[str, object]:
+        """Night and currency; median and MAD of log amounts for each robust z-score rule, once per night."""
+        parameters: dict[str, object] = {
+            "reporting_currency": self.currency,
+            "as_of_date": self.as_of.isoformat(),
+            "latest_day": self._latest_day().isoformat(),
+        }
+        name = batch_table(self.source, entity)
+        columns = {str(rule.kwargs["column"]) for rule in suite.expectations if rule.type == _OUTLIER_RULE}
+        for column in sorted(columns):
+            key = [self.as_of, self.source.name, entity.name, column]
+            self.connection.execute(
+                f"""
+                insert or ignore into meta.outlier_statistics
+                with amounts as (
+                    select ln(abs(try_cast({quote(column)} as double))) as log_amount
+                    from (select {quote(column)} from {quote("raw", name)}
+                          union all select {quote(column)} from {quote("gate", name)})
+                    where abs(try_cast({quote(column)} as double)) > 0
+                ),
+                centre as (select median(log_amount) as median_log, count(*) as row_count from amounts)
+                select ?, ?, ?, ?, median_log, median(abs(log_amount - median_log)), row_count
+                from amounts cross join centre group by median_log, row_count
+                """,
+                key,
+            )
+            row = self.connection.execute(
+                "select median_log, mad_log from meta.outlier_statistics where as_of_date = ? and source = ? "
+                "and entity = ? and column_name = ? and row_count >= ?",
+                [*key, _MIN_ROWS_FOR_STATISTICS],
+            ).fetchone()
+            parameters[f"{column}_median_log"], parameters[f"{column}_mad_log"] = row or (None, None)
+        return parameters
+
+    def _latest_day(self) -> date:
+        """The last day that a row can rightly know of: the night's, or that of the last extraction. Databases are
+        read whatever the date of their rows, so a past night sees what was written since."""
+        loads = completed_loads(self.landing, self.source.name)
+        extracted = [datetime.fromtimestamp(float(load.load_id), UTC).date() for load in loads[-1:]]
+        return max([self.as_of, *extracted])
+
+    def _collect_failures(self, entity: Entity, suite: Suite, outcomes: list[RuleOutcome]) -> None:
+        """Gather failing rows by each rule's own SQL; no row passes through Python."""
+        name = batch_table(self.source, entity)
+        self.connection.execute(
+            "create or replace temp table _failing (_row_id varchar, rule varchar, on_failure varchar, "
+            "column_name varchar, offending_value varchar, reason_en varchar, reason_zh varchar)"
+        )
+        for rule, outcome in zip(suite.expectations, outcomes, strict=True):
+            if not outcome.failing_rows_sql or outcome.on_failure == "warn":
+                continue
+            if outcome.on_failure == "block" and outcome.success:  # fewer rows than `mostly` tolerates
+                continue
+            offending = _offending_value(entity, outcome.column)
+            reason = f"replace(?, '{{value}}', coalesce({offending}, ''))"
+            self.connection.execute(
+                f"insert into _failing select b._row_id, ?, ?, ?, {offending}, {reason}, {reason} "
+                f"from {quote('gate', name)} b "
+                f"where b._row_id in ({outcome.failing_rows_sql.rstrip().rstrip(';')})",
+                [outcome.rule, outcome.on_failure, outcome.column, rule.meta.reason_en, rule.meta.reason_zh],
+            )
+
+    def _pardon(self, entity: Entity, suite: Suite) -> None:
+        """Note the failures that a person decided to overlook, by release or waiver."""
+        connection, batch = self.connection, quote("gate", batch_table(self.source, entity))
+        connection.execute(
+            "create or replace temp table _pardoned (_row_id varchar, rule varchar, decision_id varchar)"
+        )
+        can_be_waived = {rule.rule for rule in suite.expectations if rule.can_be_waived}
+        for decision in self.decisions.standing("release"):
+            if decision.concerns(self.source.name, entity.name):
+                named = [(row_id, rule) for row_id, rule in decision.rows if rule in can_be_waived]
+                connection.execute(
+                    "insert into _pardoned select f._row_id, f.rule, ? from _failing f join "
+                    "(select unnest(?::varchar[]) as _row_id, unnest(?::varchar[]) as rule) using (_row_id, rule)",
+                    [decision.decision_id, [row_id for row_id, _ in named], [rule for _, rule in named]],
+                )
+        for rule in sorted(can_be_waived):
+            for waiver in self.decisions.waivers(rule, self.as_of):
+                same_key = " and ".join(
+                    f"b.{quote(column)} = {literal(value)}"
+                    for column, value in waiver.key.items()
+                    if column in entity.columns
+                )
+                connection.execute(
+                    f"insert into _pardoned select f._row_id, f.rule, ? from _failing f join {batch} b using (_row_id) "
+                    f"where f.rule = ? and {same_key or 'true'}",
+                    [waiver.decision_id, rule],
+                )
+
+    # --- whether the night goes on -----------------------------------------------------------------------
+
+    def _stop_or_warn(self, entity: Entity, suite: Suite, outcomes: list[RuleOutcome], loads: list[Load]) -> list[str]:
+        """Warnings of the entity. Raises ``GateBlocked`` when a rule holds a load that nobody has decided about."""
+        warnings = []
+        where = f"source {self.source.name}, entity {entity.name}"
+        accepted = self.decisions.loads("accept_load", self.source.name, entity.name)
+        for rule, outcome in zip(suite.expectations, outcomes, strict=True):
+            if outcome.error:
+                raise TieringError(
+                    f"{where}: rule {outcome.rule} could not be checked: {outcome.error}",
+                    f"mend the rule in expectations/{self.source.name}/{entity.name}.yml",
+                )
+            if outcome.success:
+                continue
+            if not is_row_level_type(rule.type):
+                waiver = self.decisions.whole_rule_waived(rule.rule, self.as_of)
+                taken = [load for load in loads if load.load_id in accepted]
+                said = "; ".join(outcome.findings) or rule.meta.reason_en
+                if rule.meta.on_failure == "block" and waiver is None and (not loads or len(taken) < len(loads)):
+                    undecided = [load.load_id for load in loads if load.load_id not in accepted]
+                    raise self._blocked(entity, rule, f"{where}: rule {rule.rule}: {said}", undecided)
+                by = [waiver] if waiver else [accepted[load.load_id] for load in taken]
+                warnings.append(
+                    f"{where}: rule {rule.rule}: {rule.meta.reason_en}: {said}" + (f" ({shown(by[:1])})" if by else "")
+                )
+                continue
+            facts = f"{where}: rule {outcome.rule} fails for {outcome.unexpected} of {outcome.evaluated} rows"
+            held, new_rows = self._held_rows(entity, rule, accepted)
+            allowed = rule.meta.max_quarantined_share
+            over_share = allowed is not None and new_rows > 0 and sum(held.values()) / new_rows > allowed
+            if (outcome.on_failure == "block" and held) or over_share:
+                limit = f", more than the {allowed:.0%} allowed" if over_share else ""
+                listed = ", ".join(f"load {load}: {rows} rows" for load, rows in sorted(held.items()))
+                raise self._blocked(entity, rule, f"{facts}{limit} ({listed})", sorted(held))
+            if outcome.on_failure == "warn":
+                warnings.append(facts)
+        return warnings
+
+    def _held_rows(self, entity: Entity, rule: Rule, accepted: dict[str, Decision]) -> tuple[dict[str, int], int]:
+        """New rows that break a rule and nobody has decided about, by load; and all new rows of undecided loads.
+
+        Rows waiting in quarantine say nothing about tonight's delivery.
+        """
+        if rule.meta.on_failure != "block" and rule.meta.max_quarantined_share is None:
+            return {}, 0
+        undecided = "not b._reopened and not list_contains(?::varchar[], b._load_id)"
+        batch = quote("gate", batch_table(self.source, entity))
+        rows = self.connection.execute(
+            f"select b._load_id, count(*) from _failing f join {batch} b using (_row_id) where f.rule = ? and "
+            f"{undecided} and (f._row_id, f.rule) not in (select _row_id, rule from _pardoned) group by b._load_id",
+            [rule.rule, list(accepted)],
+        ).fetchall()
+        total = self.connection.execute(
+            f"select count(*) from {batch} b where {undecided}", [list(accepted)]
+        ).fetchone()
+        return dict(rows), int(total[0]) if total else 0
+
+    def _blocked(self, entity: Entity, rule: Rule, facts: str, loads: list[str]) -> GateBlocked:
+        """The error of a held night: what a person can do about it, as commands."""
+        name = f"{self.source.name}.{entity.name}"
+        who = f"--profile {self.decisions_folder.parent.name} --owner <who> --reason <why>"
+        ways = []
+        if loads:
+            ways = [
+                f"`tiering quarantine reject-load {name} {' '.join(loads)} {who}` sets all rows of the load aside",
+                f"`tiering quarantine accept-load {name} {' '.join(loads)} {who}` takes the load: rows that break "
+                "rules go to quarantine, the others flow",
+            ]
+        if rule.can_be_waived:
+            ways.append(
+                f"`tiering quarantine waive {rule.rule} --until <day> {who}` switches the rule off for a while: rows "
+                "that break it flow"
+            )
+        return GateBlocked(
+            f"{facts}; nothing of this night is published, yesterday's snapshot stays",
+            "ask the owner of the source for a corrected export. Decide what happens to what came, then run the night "
+            "again: " + "; or ".join(ways),
+        )
+
+    # --- what comes out ----------------------------------------------------------------------------------
+
+    def _move(self, entity: Entity, loads: list[Load], warnings: list[str]) -> EntityAccount:
+        connection, name = self.connection, batch_table(self.source, entity)
+        batch, raw, kept_out = quote("gate", name), quote("raw", name), quote("quarantine", name)
+        columns = ", ".join(quote(column) for column in entity.columns)
+        connection.execute("begin")
+        try:
+            connection.execute(
+                f"""
+                create or replace temp table _decided as
+                with broken as (
+                    select f._row_id, count(*) filter (p.rule is null) > 0 as is_kept_out,
+                        min(p.decision_id) as decision_id
+                    from _failing f
+                    left join (select distinct on (_row_id, rule) * from _pardoned order by all) p using (_row_id, rule)
+                    where f.on_failure <> 'repair' group by f._row_id
+                )
+                select b.*, md5({_content(entity)}) as _content_hash, coalesce(k.is_kept_out, false) as _failed,
+                    case when not k.is_kept_out then k.decision_id end as _decision_id
+                from {batch} b left join broken k using (_row_id)
+                """
+            )
+            self._close_superseded(entity)
+            connection.execute(
+                f"""
+                create or replace temp table _accepted as
+                select *, row_number() over (
+                    partition by _reopened, _load_id, {_key(entity)}
+                    order by {_newest_first(entity)}
+                ) > 1
+                or _row_id in ({self._repeated(entity)}) as _is_merged
+                from _decided where not _failed
+                """
+            )
+            connection.execute(
+                f"insert into {raw} by name select {columns}, _row_id, _load_id, _row_number, _source_file, "
+                f"_content_hash, _is_merged, ?::date as _accepted_on from _accepted",
+                [self.as_of],
+            )
+            # A row that a person lets in at once is in quarantine too, closed: reasons and decision stay visible.
+            connection.execute(
+                f"insert into {kept_out} by name select {columns}, _row_id, _load_id, _row_number, _source_file, "
+                "_malformed, 'open' as _status, ?::date as _first_seen, ?::date as _last_seen "
+                "from _decided where (_failed or _decision_id is not null) and not _reopened",
+                [self.as_of, self.as_of],
+            )
+            connection.execute(
+                f"update {kept_out} q set _status = 'released', _closed_on = ?, _decision_id = a._decision_id "
+                "from _accepted a where a._row_id = q._row_id and (a._reopened or a._decision_id is not null)",
+                [self.as_of],
+            )
+            connection.execute(f"update {kept_out} set _last_seen = ? where _status = 'open'", [self.as_of])
+            self._store_failures(entity)
+            self._close_superseded(entity)  # new rows too, or gating the same loads again would close them
+            counted = self._count_by_load()
+            self._record_loads(entity, loads, counted)
+            released, decided = self._record_releases(entity)
+            connection.execute("commit")
+        except BaseException:
+            connection.execute("rollback")
+            raise
+        rows_in, kept, merged, quarantined = (
+            sum(counts[position] for counts in counted.values()) for position in range(4)
+        )
+        where = f"source {self.source.name}, entity {entity.name}"
+        warnings = [*warnings, *(f"{where}: {rows} rows were let in by decision {by}" for by, rows in decided.items())]
+        return EntityAccount(self.source.name, entity.name, rows_in, kept, merged, quarantined, released, warnings)
+
+    def _repeated(self, entity: Entity) -> str:
+        """SELECT of tonight's rows (ids) that were delivered before in the same words.
+
+        A content that was accepted before is a repetition, unless the value was changed and has now been changed
+        back under a version that did not move: then the newest accepted row of the key has the same version and
+        another content, and it came in the same file (which is written anew) or from a file that never held this
+        content (else that older file was merely delivered again).
+        """
+        raw = quote("raw", batch_table(self.source, entity))
+        key = ", ".join(quote(column) for column in entity.key)
+        version = f"{quote(entity.version)}" if entity.version else "cast(null as varchar)"
+        same_key = " and ".join(f"n.{quote(column)} is not distinct from d.{quote(column)}" for column in entity.key)
+        return f"""
+            with known as (
+                select * from _decided where not _failed and _content_hash in (select _content_hash from {raw})
+            ),
+            newest as (
+                select * from (
+                    select *, {version} as _version, row_number() over (
+                        partition by {key} order by {version} desc nulls last, _load_id desc, _row_number desc
+                    ) as _rank
+                    from {raw} where not _is_merged and ({key}) in (select ({key}) from known)
+                ) where _rank = 1
+            ),
+            changed_back as (
+                select d._row_id from (select *, {version} as _version from known) d join newest n on {same_key}
+                where n._content_hash <> d._content_hash and n._version is not distinct from d._version
+                    and n._load_id < d._load_id
+                    and (
+                        n._source_file is not distinct from d._source_file
+                        or not exists (
+                            select 1 from {raw} r
+                            where r._content_hash = d._content_hash
+                                and r._source_file is not distinct from d._source_file
+                        )
+                    )
+            )
+            select _row_id from known where _row_id not in (select _row_id from changed_back)
+        """
+
+    def _close_superseded(self, entity: Entity) -> None:
+        """A quarantined row whose key is accepted from a later load, now or before, is history: the correction
+        came in. A line without a key, unreadable for instance, is history once its file came again."""
+        name = batch_table(self.source, entity)
+        raw, kept_out = quote("raw", name), quote("quarantine", name)
+        same_key = " and ".join(f"r.{quote(column)} = q.{quote(column)}" for column in entity.key)
+        newer = " or ".join(
+            f"exists (select 1 from {rows} r where {same_key} and r._load_id > q._load_id)"
+            for rows in (raw, "(select * from _decided where not _failed)")
+        )
+        if entity.files is not None:
+            keyless = " or ".join(f"q.{quote(column)} is null" for column in entity.key)
+            landed_again = " or ".join(
+                f"exists (select 1 from {rows} r where r._source_file = q._source_file and r._load_id > q._load_id)"
+                for rows in (raw, kept_out, "_decided")
+            )
+            newer += f" or (({keyless}) and ({landed_again}))"
+        self.connection.execute(
+            f"update {kept_out} q set _status = 'superseded', _closed_on = ? where q._status = 'open' and ({newer})",
+            [self.as_of],
+        )
+        self.connection.execute(
+            f"delete from _decided where _reopened and _row_id in "
+            f"(select _row_id from {kept_out} where _status = 'superseded')"
+        )
+
+    def _store_failures(self, entity: Entity) -> None:
+        where = [self.source.name, entity.name]
+        self.connection.execute(
+            "delete from quarantine.failures where source = ? and entity = ? and row_id in "
+            "(select _row_id from _decided where _reopened and _failed) and (row_id, rule) not in "
+            "(select _row_id, rule from _failing)",
+            where,
+        )
+        self.connection.execute(
+            """
+            insert into quarantine.failures
+            select ?, ?, f._row_id, f.rule, f.column_name, f.offending_value, f.reason_en, f.reason_zh,
+                   d._load_id, ?, ?
+            from _failing f join _decided d using (_row_id)
+            where f.on_failure <> 'repair'
+            on conflict (source, entity, row_id, rule) do update set last_seen = excluded.last_seen
+            """,
+            [*where, self.as_of, self.as_of],
+        )
+        self.connection.execute(
+            "insert or ignore into meta.row_flags select ?, ?, f._row_id, f.rule from _failing f "
+            "join _accepted a using (_row_id) where f.on_failure = 'repair'",
+            where,
+        )
+
+    def _count_by_load(self) -> dict[str, tuple[int, int, int, int]]:
+        """Rows in, kept, merged and quarantined of each new load of the batch; a row that a person let in at
+        once counts as quarantined, and as released."""
+        return {
+            load_id: (rows_in, kept, merged, quarantined)
+            for load_id, rows_in, kept, merged, quarantined in self.connection.execute(
+                """
+                select d._load_id, count(*),
+                       count(*) filter (d._decision_id is null and not d._failed and not a._is_merged),
+                       count(*) filter (d._decision_id is null and not d._failed and a._is_merged),
+                       count(*) filter (d._failed or d._decision_id is not null)
+                from _decided d left join _accepted a using (_row_id)
+                where not d._reopened group by d._load_id
+                """
+            ).fetchall()
+        }
+
+    def _record_loads(self, entity: Entity, loads: list[Load], counted: dict[str, tuple[int, int, int, int]]) -> None:
+        """Account for each load once; a load without rows of this entity counts as zeros."""
+        for load in loads:
+            counts = counted.get(load.load_id, (0, 0, 0, 0))
+            self.connection.execute(
+                "insert into meta.gated_loads values (?, ?, ?, ?, ?, ?, ?, ?)",
+                [self.source.name, entity.name, load.load_id, self.as_of, *counts],
+            )
+
+    def _record_releases(self, entity: Entity) -> tuple[int, dict[str, int]]:
+        """Count the rows that left quarantine tonight, all and by decision ("id owner: reason" to rows)."""
+        where = [self.source.name, entity.name, self.as_of]
+        released = self._scalar("select count(*) from _accepted where _reopened or _decision_id is not null")
+        self.connection.execute(
+            "insert into meta.releases values (?, ?, ?, ?) on conflict (source, entity, as_of_date) "
+            "do update set rows_released = rows_released + excluded.rows_released",
+            [*where, released],
+        )
+        by_id = {decision.decision_id: decision for decision in self.decisions.all}
+        decided = {}
+        for decision_id, rows in self.connection.execute(
+            "select _decision_id, count(*) from _accepted where _decision_id is not null group by 1 order by 1"
+        ).fetchall():
+            decision = by_id[decision_id]
+            decided[shown([decision])] = rows
+            self.connection.execute(
+                "insert into meta.decided_releases values (?, ?, ?, ?, ?, ?, ?) on conflict "
+                "(source, entity, as_of_date, decision_id) "
+                "do update set rows_released = rows_released + excluded.rows_released",
+                [*where, decision_id, decision.owner, decision.reason, rows],
+            )
+        return released, decided
+
+    def _scalar(self, sql: str) -> int:
+        row = self.connection.execute(sql).fetchone()
+        return int(row[0]) if row else 0
+
+
+def _value(entity: Entity, column: str) -> str:
+    """A landed text, null when it is empty or one of the texts by which the source says that there is no value."""
+    if not entity.missing:
+        return f"nullif({quote(column)}, '')"
+    no_value = ", ".join(map(literal, entity.missing))
+    return f"case when trim({quote(column)}) not in ({no_value}) then nullif({quote(column)}, '') end"
+
+
+def _content(entity: Entity) -> str:
+    """All declared columns as one text; a separator that no export uses keeps columns apart."""
+    return " || chr(31) || ".join(f"coalesce(b.{quote(column)}, chr(30))" for column in entity.columns)
+
+
+def _key(entity: Entity) -> str:
+    return ", ".join(quote(column) for column in entity.key)
+
+
+def _newest_first(entity: Entity) -> str:
+    version = f"{quote(entity.version)} desc nulls last, " if entity.version else ""
+    return f"{version}_row_number desc"
+
+
+def _offending_value(entity: Entity, column: str | None) -> str:
+    """SQL for the value shown in quarantine; of a private column only its first character."""
+    columns = [part.strip() for part in (column or "").split(",") if part.strip() in entity.columns]
+    shown = [
+        f"left(b.{quote(part)}, 1) || '***'" if part in entity.pii else f"left(b.{quote(part)}, 200)"
+        for part in columns
+    ]
+    return f"concat_ws(' | ', {', '.join(shown)})" if shown else "null"

@@ -1,0 +1,1 @@
+"""The steps of a night, and the guard that lets one night run at a time."""

@@ -1,1 +1,0 @@
-"""The steps of a night, and the runner behind ``make run``."""

@@ -1,0 +1,1 @@
+"""What operators do: status, backup, rollback, replay, privacy scan."""

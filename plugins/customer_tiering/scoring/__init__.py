@@ -1,1 +1,0 @@
-"""Weights of a scheme (AHP), and why a customer has its score."""
