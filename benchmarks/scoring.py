@@ -32,8 +32,8 @@ MODELS = project_root() / "dbt_project" / "models"
 AS_OF = date(2026, 3, 30)
 PROFILE = "sample"  # a profile without seeds of its own: the default rules
 # Whatever lies between the indicators and the computed tiers, whichever models that is.
-SCORING_MODELS = ["--select", "int_as_of_dates", "fct_customer_indicators+,+int_computed_tiers"]
-GIVEN_MODELS = ["--exclude", "fct_customer_indicators", "int_customers"]
+SCORING_MODELS = ["--select", "int_as_of_dates", "int_customer_indicators+,+int_computed_tiers"]
+GIVEN_MODELS = ["--exclude", "int_customer_indicators", "int_customers"]
 NOT_BY_HAND = "rfm_clusters"  # k-means is no query; what it costs is timed beside the comparison
 MIB = 2**20
 
@@ -72,21 +72,21 @@ def prepare(customers: int) -> int:
         connection.execute("update rules.schemes set population = 'buyers' where population = 'businesses'")
         make_build_inputs(connection)
         land_as_of_dates(connection, [PlannedNight(AS_OF, version, "run")])
-        connection.execute("create schema marts; create schema intermediate; create schema benchmark")
+        connection.execute("create schema intermediate; create schema benchmark")
         connection.execute(
             "create table benchmark.clusters as select * from rules.schemes where scheme = ?", [NOT_BY_HAND]
         )
         connection.execute("delete from rules.schemes where scheme = ?", [NOT_BY_HAND])
-        connection.execute(f"create table marts.fct_customer_indicators ({columns})")
+        connection.execute(f"create table intermediate.int_customer_indicators ({columns})")
         query = (HERE / "synthetic_indicators.sql").read_text(encoding="utf-8")
         connection.execute(
-            f"insert into marts.fct_customer_indicators by name {query}",
+            f"insert into intermediate.int_customer_indicators by name {query}",
             {"customers": customers, "as_of": AS_OF},
         )
         connection.execute(
             "create table intermediate.int_customers as select customer_id, "
             "case when interaction_rate is null then 'business' else 'consumer' end as customer_kind "
-            "from marts.fct_customer_indicators"
+            "from intermediate.int_customer_indicators"
         )
     return len(rules.schemes()) - 1
 

@@ -6,7 +6,7 @@ with customers as (
     select
         indicators.*,
         customers.customer_kind = 'consumer' as is_consumer
-    from marts.fct_customer_indicators as indicators
+    from intermediate.int_customer_indicators as indicators
     inner join intermediate.int_customers as customers
         on indicators.customer_id = customers.customer_id
     where indicators.order_frequency > 0
@@ -321,7 +321,7 @@ prospects as (
             when digital_demand >= 0.40 then 60
             when digital_demand < 0.40 then 40
         end as digital
-    from marts.fct_customer_indicators
+    from intermediate.int_customer_indicators
     where order_frequency = 0
 
 ),

@@ -16,7 +16,3 @@
 {% macro default__days_before(day, days) -%}
     cast({{ day }} - to_days(cast({{ days }} as integer)) as date)
 {%- endmacro %}
-
-{% macro spark__days_before(day, days) -%}
-    date_sub({{ day }}, {{ days }})
-{%- endmacro %}

@@ -7,10 +7,6 @@
     date_diff('day', {{ earlier }}, {{ later }})
 {%- endmacro %}
 
-{% macro spark__days_between(earlier, later) -%}
-    datediff({{ later }}, {{ earlier }})
-{%- endmacro %}
-
 {#- Hours from one timestamp to another, 2 decimals. -#}
 {% macro hours_between(earlier, later) -%}
     {{ return(adapter.dispatch('hours_between', 'customer_tiering')(earlier, later)) }}
@@ -18,10 +14,6 @@
 
 {% macro default__hours_between(earlier, later) -%}
     cast(date_diff('second', {{ earlier }}, {{ later }}) / 3600.0 as decimal(18, 2))
-{%- endmacro %}
-
-{% macro spark__hours_between(earlier, later) -%}
-    cast((unix_timestamp({{ later }}) - unix_timestamp({{ earlier }})) / 3600.0 as decimal(18, 2))
 {%- endmacro %}
 
 {#- Years completed by anniversary: 2020-03-31 to 2025-03-30 is 4, to 2025-03-31 is 5. -#}
@@ -47,10 +39,6 @@
     cast({{ day }} - to_months(cast({{ months }} as integer)) as date)
 {%- endmacro %}
 
-{% macro spark__months_before(day, months) -%}
-    add_months({{ day }}, -{{ months }})
-{%- endmacro %}
-
 {#- The day after. -#}
 {% macro day_after(day) -%}
     {{ return(adapter.dispatch('day_after', 'customer_tiering')(day)) }}
@@ -58,10 +46,6 @@
 
 {% macro default__day_after(day) -%}
     cast({{ day }} + interval 1 day as date)
-{%- endmacro %}
-
-{% macro spark__day_after(day) -%}
-    date_add({{ day }}, 1)
 {%- endmacro %}
 
 {#- Whether a day ends a review period: none | nightly | monthly | quarterly | half_yearly | yearly. -#}

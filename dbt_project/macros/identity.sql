@@ -23,10 +23,6 @@
     regexp_replace({{ expression }}, '{{ pattern }}', '{{ replacement }}', 'g')
 {%- endmacro %}
 
-{% macro spark__replace_pattern(expression, pattern, replacement) -%}
-    regexp_replace({{ expression }}, '{{ pattern }}', '{{ replacement }}')
-{%- endmacro %}
-
 {#- Everything between digits and small letters in ASCII is punctuation here.
     　苏州晨达机械（集团）有限责任公司 and 苏州晨达机械(集团)有限公司 -> 苏州晨达机械集团; Foo Bar Co., Ltd. -> foobar. -#}
 {% macro company_name_key(column) -%}

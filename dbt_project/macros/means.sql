@@ -13,7 +13,3 @@
         percentile_cont(0.5) within group (order by cast({{ column }} as decimal(24, 6))) as decimal(24, 6)
     )
 {%- endmacro %}
-
-{% macro spark__median_of(column) -%}
-    cast(round(median({{ column }}), 6) as decimal(24, 6))
-{%- endmacro %}

@@ -14,16 +14,6 @@
     )
 {%- endmacro %}
 
-{% macro spark__parse_timestamp(column) -%}
-    coalesce(
-        try_cast({{ column }} as timestamp),
-        try_to_timestamp({{ column }}, 'y/M/d'),
-        try_to_timestamp({{ column }}, 'yyyyMMdd'),
-        try_to_timestamp({{ column }}, 'y/M/d H:m:s'),
-        try_to_timestamp({{ column }}, 'y.M.d')
-    )
-{%- endmacro %}
-
 {#- Dates with the day in front, as 29/2/2016 01:16; a source writes either these or those above. -#}
 {% macro parse_day_first_timestamp(column) -%}
     {{ return(adapter.dispatch('parse_day_first_timestamp', 'customer_tiering')(column)) }}
@@ -33,15 +23,6 @@
     coalesce(
         try_cast(regexp_extract(trim({{ column }}), '^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2})?)?') as timestamp),
         try_strptime(trim({{ column }}), ['%d/%m/%Y', '%d/%m/%Y %H:%M', '%d/%m/%Y %H:%M:%S'])
-    )
-{%- endmacro %}
-
-{% macro spark__parse_day_first_timestamp(column) -%}
-    coalesce(
-        try_cast({{ column }} as timestamp),
-        try_to_timestamp({{ column }}, 'd/M/y'),
-        try_to_timestamp({{ column }}, 'd/M/y H:m'),
-        try_to_timestamp({{ column }}, 'd/M/y H:m:s')
     )
 {%- endmacro %}
 
@@ -80,10 +61,6 @@
     regexp_replace({{ expression }}, '[^0-9]', '', 'g')
 {%- endmacro %}
 
-{% macro spark__strip_non_digits(expression) -%}
-    regexp_replace({{ expression }}, '[^0-9]', '')
-{%- endmacro %}
-
 {#- How a replacement names a captured group: \2 or $2. -#}
 {% macro group_reference(number) -%}
     {{ return(adapter.dispatch('group_reference', 'customer_tiering')(number)) }}
@@ -91,8 +68,4 @@
 
 {% macro default__group_reference(number) -%}
     \{{ number }}
-{%- endmacro %}
-
-{% macro spark__group_reference(number) -%}
-    ${{ number }}
 {%- endmacro %}

@@ -49,9 +49,3 @@
 {% macro default__join_texts(column, ordered_by) -%}
     string_agg({{ column }}, '/' order by {{ ordered_by }})
 {%- endmacro %}
-
-{% macro spark__join_texts(column, ordered_by) -%}
-    array_join(
-        transform(sort_array(collect_list(struct({{ ordered_by }} as k, {{ column }} as v))), x -> x.v), '/'
-    )
-{%- endmacro %}

@@ -28,7 +28,7 @@ def test_engine_and_hand_written_query_agree_on_every_score_and_tier() -> None:
     assert result.returncode == 0, result.stdout + result.stderr
     assert "2,000 customers, 12 schemes" in result.stdout
     assert "verified: both give every customer the same score and tier in every scheme" in result.stdout
-    assert "fct_indicator_scores" in result.stdout
+    assert "int_indicator_scores" in result.stdout
 
 
 def test_a_query_with_another_edge_is_told_apart(tmp_path: Path) -> None:

@@ -26,8 +26,8 @@ TABLES = {
     "int_surveys": "customer_id varchar, kind varchar, score integer, answered_on date",
     "int_interactions": "customer_id varchar, kind varchar, is_participation boolean, occurred_at timestamp",
     "int_payments": "customer_id varchar, due_on date, paid_on date",
-    "fct_tier_changes": "customer_id varchar, as_of_date date, direction varchar",
-    "fct_nights": "as_of_date date",
+    "int_tier_changes": "customer_id varchar, as_of_date date, direction varchar",
+    "int_nights": "as_of_date date",
     "int_as_of_dates": "as_of_date date",
     "int_churn_settings": "as_of_date date, churn_active_days integer",
     "int_customers": "customer_id varchar, has_order_source boolean, registered_on date",
@@ -43,14 +43,14 @@ class Features:
             self.connection.execute(f"create table {name} ({columns})")
         models = {name: name for name in TABLES}
         self.steps = []
-        for name in ("int_customer_as_of", *(f"int_churn_{topic}" for topic in TOPICS), "fct_churn_features"):
+        for name in ("int_customer_as_of", *(f"int_churn_{topic}" for topic in TOPICS), "int_churn_features"):
             self.steps.append(f"create or replace table {name} as {render_model(name, models)}")
             models[name] = name
 
     def compute(self, facts: dict[str, list[tuple[Any, ...]]]) -> dict[tuple[str, date], dict[str, Any]]:
         """Features by customer and cutoff."""
         fixed = {
-            "fct_nights": [(night,) for night in NIGHTS],
+            "int_nights": [(night,) for night in NIGHTS],
             "int_as_of_dates": [(cutoff,) for cutoff in CUTOFFS],
             "int_churn_settings": [(cutoff, 365) for cutoff in CUTOFFS],
             "int_customers": [("a", True, date(2024, 1, 1)), ("b", True, date(2025, 1, 1)), ("c", False, None)],
@@ -62,7 +62,7 @@ class Features:
                 self.connection.executemany(f"insert into {name} values ({marks})", rows)
         for step in self.steps:
             self.connection.execute(step)
-        cursor = self.connection.execute("select * from fct_churn_features")
+        cursor = self.connection.execute("select * from int_churn_features")
         names = [column[0] for column in cursor.description or []]
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
         return {(row["customer_id"], row["as_of_date"]): row for row in rows}
@@ -116,7 +116,7 @@ def facts_of_a_company(draw: st.DrawFn) -> dict[str, list[tuple[Any, ...]]]:
             (customer, due, None if paid > 200 else due + timedelta(days=paid))
             for customer, due, paid in rows(BUYERS, DAYS, st.integers(-30, 260))
         ],
-        "fct_tier_changes": rows(BUYERS, DAYS, st.sampled_from(["up", "down", "entered"])),
+        "int_tier_changes": rows(BUYERS, DAYS, st.sampled_from(["up", "down", "entered"])),
     }
 
 
@@ -139,7 +139,7 @@ def known_at(facts: dict[str, list[tuple[Any, ...]]], cutoff: date) -> dict[str,
         "int_interactions": [row for row in facts["int_interactions"] if seen(row[3])],
         "int_payments": [(row[0], row[1], seen(row[2])) for row in facts["int_payments"] if row[1] <= cutoff],
         # The night's own moves are not known when its features are computed.
-        "fct_tier_changes": [row for row in facts["fct_tier_changes"] if row[1] < cutoff],
+        "int_tier_changes": [row for row in facts["int_tier_changes"] if row[1] < cutoff],
     }
 
 
@@ -166,7 +166,7 @@ def test_the_leakage_test_would_notice_a_leak(features: Features) -> None:
         "int_surveys": [],
         "int_interactions": [("a", "login", False, before)],
         "int_payments": [("a", date(2025, 6, 1), None)],
-        "fct_tier_changes": [],
+        "int_tier_changes": [],
     }
     added: dict[str, tuple[Any, ...]] = {
         "int_customer_days": ("a", day, 1, 99),
@@ -175,7 +175,7 @@ def test_the_leakage_test_would_notice_a_leak(features: Features) -> None:
         "int_surveys": ("a", "CSAT", 5, day),
         "int_interactions": ("a", "login", False, noon),
         "int_payments": ("a", day, day),
-        "fct_tier_changes": ("a", day - timedelta(days=1), "down"),
+        "int_tier_changes": ("a", day - timedelta(days=1), "down"),
     }
     usual = features.compute(base)["a", day]
     for table, row in added.items():
@@ -219,7 +219,7 @@ def test_features_are_what_they_say(features: Features) -> None:
                 ("a", "event", True, at(20)),
             ],
             "int_payments": [("a", ago(100), ago(90)), ("a", ago(30), None), ("a", ago(20), ago(25))],
-            "fct_tier_changes": [("a", ago(30), "down"), ("a", day, "down"), ("a", ago(400), "up")],
+            "int_tier_changes": [("a", ago(30), "down"), ("a", day, "down"), ("a", ago(400), "up")],
         }
     )["a", day]
     expected = {

@@ -20,7 +20,7 @@ from customer_tiering.rules.clusters import Floats, rank_clusters
 
 NAN = float("nan")
 RFM = np.array([0.3, 0.3, 0.4])
-MODEL = PROJECT_ROOT / "dbt_project/models/intermediate/int_dimension_clusters.py"
+MODEL = PROJECT_ROOT / "dbt_project/models/intermediate/scoring/int_dimension_clusters.py"
 
 # Recency in days, orders, spend: two giants, then groups a power of ten apart.
 GIANTS = [[1.0, 40, 60_000_000], [3, 35, 9_000_000]]

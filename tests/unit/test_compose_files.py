@@ -14,11 +14,12 @@ from compose import BASE, OVERLAYS, required_variables, services
 from customer_tiering.company.workspace import project_root
 
 
-
 def _compose() -> list[str] | None:
     """Compose, as a program of its own or as a plugin of ``docker``, which may be there without it."""
     for command in (["docker-compose"], ["docker", "compose"]):
-        if shutil.which(command[0]) and subprocess.run([*command, "version"], capture_output=True).returncode == 0:
+        if shutil.which(command[0]) is None:
+            continue
+        if subprocess.run([*command, "version"], capture_output=True, check=False).returncode == 0:
             return command
     return None
 

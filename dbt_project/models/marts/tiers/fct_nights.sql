@@ -1,13 +1,7 @@
--- The nights that tier history knows: those accepted before, then those just computed, with the rules in force on each.
-with accepted as (
+-- The nights as people read them. The rule stands in int_nights.
+with nights as (
 
-    select * from {{ source('state', 'nights') }}
-
-),
-
-as_of_dates as (
-
-    select * from {{ ref('int_as_of_dates') }}
+    select * from {{ ref('int_nights') }}
 
 )
 
@@ -15,11 +9,4 @@ select
     as_of_date,
     rules_version,
     kind
-from accepted
-union all
-select
-    as_of_date,
-    rules_version,
-    kind
-from as_of_dates
-where kind <> 'baseline'
+from nights

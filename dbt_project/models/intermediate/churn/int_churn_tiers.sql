@@ -8,13 +8,13 @@ with customers as (
 
 nights as (
 
-    select * from {{ ref('fct_nights') }}
+    select * from {{ ref('int_nights') }}
 
 ),
 
 changes as (
 
-    select * from {{ ref('fct_tier_changes') }}
+    select * from {{ ref('int_tier_changes') }}
 
 ),
 

@@ -1,7 +1,7 @@
 -- Who a scheme is for: its population on each as-of date.
 with indicators as (
 
-    select * from {{ ref('fct_customer_indicators') }}
+    select * from {{ ref('int_customer_indicators') }}
 
 ),
 

@@ -2,7 +2,7 @@
 -- Cuts joined back scale where ranking everybody in one window does not, and equal values share a score.
 with indicators as (
 
-    select * from {{ ref('fct_customer_indicators') }}
+    select * from {{ ref('int_customer_indicators') }}
 
 )
 

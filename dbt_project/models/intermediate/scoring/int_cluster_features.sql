@@ -2,7 +2,7 @@
 -- left out, and as many groups as the scheme has tiers. A customer that lacks a needed indicator is not grouped.
 with scores as (
 
-    select * from {{ ref('fct_indicator_scores') }}
+    select * from {{ ref('int_indicator_scores') }}
 
 ),
 

@@ -3,7 +3,7 @@
 -- Axes, rules and clusters have none. Coverage is the share of the weight that was really measured.
 with scores as (
 
-    select * from {{ ref('fct_indicator_scores') }}
+    select * from {{ ref('int_indicator_scores') }}
 
 ),
 
@@ -15,7 +15,7 @@ members as (
 
 dimension_scores as (
 
-    select * from {{ ref('fct_dimension_scores') }}
+    select * from {{ ref('int_dimension_scores') }}
 
 ),
 

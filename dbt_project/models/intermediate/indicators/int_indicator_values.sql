@@ -2,7 +2,7 @@
 -- indicators that the rules of a computed night name: nothing else is read from here.
 with indicators as (
 
-    select * from {{ ref('fct_customer_indicators') }}
+    select * from {{ ref('int_customer_indicators') }}
 
 ),
 

@@ -10,7 +10,7 @@ with totals as (
 
 dimension_scores as (
 
-    select * from {{ ref('fct_dimension_scores') }}
+    select * from {{ ref('int_dimension_scores') }}
 
 ),
 

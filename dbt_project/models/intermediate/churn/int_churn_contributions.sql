@@ -4,7 +4,7 @@
 {%- set names = var('churn_features') %}
 with features as (
 
-    select * from {{ ref('fct_churn_features') }}
+    select * from {{ ref('int_churn_features') }}
 
 ),
 

@@ -2,7 +2,7 @@
 -- Customers without a value are not ranked (pending).
 with scores as (
 
-    select * from {{ ref('fct_indicator_scores') }}
+    select * from {{ ref('int_indicator_scores') }}
 
 ),
 
