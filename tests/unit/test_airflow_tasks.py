@@ -15,10 +15,10 @@ from airflow.sdk.exceptions import AirflowFailException
 from customer_tiering.airflow.approval import HeldNight
 from customer_tiering.airflow.tasks import begin_night
 from customer_tiering.company.profile import Profile, load_profile
+from customer_tiering.decisions import release
 from customer_tiering.errors import DecisionError, NightBusy, OrderError, SourceError
 from customer_tiering.night import steps
 from customer_tiering.night.guard import night_lock
-from customer_tiering.release import holds
 from nights import write_profile
 
 
@@ -59,7 +59,7 @@ def test_only_what_may_pass_is_tried_again(acme: Profile, monkeypatch: pytest.Mo
 def test_a_held_night_that_nobody_answered_says_how_to_go_on(acme: Profile) -> None:
     line = {"kind": "hold", "night": "2026-03-01_r", "owner": "circuit breaker", "answer_until": "2026-03-02T09:00:00Z"}
     text = json.dumps(line | {"decided_at": "2026-03-01T21:00:00Z"}) + "\n"
-    (acme.workspace.decisions / holds.FILE).write_text(text, encoding="utf-8")
+    (acme.workspace.decisions / release.FILE).write_text(text, encoding="utf-8")
     task = HeldNight(task_id="approve", night=steps.Night("acme", str(date(2026, 3, 1)), "r").as_dict())
     with pytest.raises(AirflowFailException) as caught:
         task._go_on({}, "2026-03-01_r")

@@ -24,6 +24,7 @@ from customer_tiering.alerts.ledger import open_ledger
 from customer_tiering.alerts.messages import Line, Standing
 from customer_tiering.cli.main import app
 from customer_tiering.company.profile import Profile, load_profile
+from customer_tiering.decisions import release
 from customer_tiering.decisions.quarantine import decide, read_decisions
 from customer_tiering.errors import BackupError, NightBusy
 from customer_tiering.night.guard import check_restored, night_lock
@@ -270,7 +271,7 @@ def test_an_approved_night_that_the_backup_does_not_hold_is_closed(profile: Prof
         {"kind": "approve", "night": "2026-03-02_r", "owner": "Wu", "reason": "branch sold"},
     ]
     text = "".join(json.dumps(line | {"decided_at": "2026-03-02T20:00:00+00:00"}) + "\n" for line in lines)
-    (profile.workspace.decisions / holds.FILE).write_text(text, encoding="utf-8")
+    (profile.workspace.decisions / release.FILE).write_text(text, encoding="utf-8")
     back_up(profile, tmp_path / "b.tar.gz")
     lose_everything(profile, tmp_path)
     restore("acme", tmp_path / "b.tar.gz")

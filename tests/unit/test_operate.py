@@ -22,6 +22,7 @@ from customer_tiering.cli.main import app
 from customer_tiering.company.journal import journaled
 from customer_tiering.company.profile import Profile, load_profile
 from customer_tiering.company.release_limits import ReleaseLimits
+from customer_tiering.decisions.release import read_events
 from customer_tiering.errors import DecisionError, NightBusy, PublishError
 from customer_tiering.night.guard import night_lock
 from customer_tiering.operate import rollback as rollback_module
@@ -125,7 +126,7 @@ def test_the_night_before_is_current_again_and_the_bad_one_is_no_ones_yesterday(
     assert yesterday.name == "2026-03-02_r"
     with pytest.raises(PublishError, match="no snapshot of the night 2026-03-03 is kept"):
         folder_of(acme.workspace, NIGHTS[2])
-    event = holds.read_events(acme.workspace)[-1]
+    event = read_events(acme.workspace.decisions)[-1]
     assert (event.kind, event.night, event.owner, event.folder) == ("rollback", "2026-03-03_r", "Wu", "2026-03-02_r")
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from customer_tiering.company.release_limits import ReleaseLimits
 from customer_tiering.company.workspace import Workspace
+from customer_tiering.decisions import release
 from customer_tiering.errors import DecisionError, NightBusy, OrderError, PublishError
 from customer_tiering.publish import snapshot
 from customer_tiering.publish.snapshot import Manifest, current_folder, publish
@@ -217,7 +218,7 @@ def test_a_held_night_is_complete_private_and_not_current(company: Company) -> N
     assert [line for line in held.facts["beyond"] if "100 → 60" in line]
     folder = company.workspace.held / held.name
     assert snapshot.read_manifest(folder).previous == f"{FIRST}_r"
-    decided = company.workspace.decisions / holds.FILE
+    decided = company.workspace.decisions / release.FILE
     assert (decided.stat().st_mode & 0o777, len(decided.read_text("utf-8").splitlines())) == (0o600, 1)
 
 
@@ -392,7 +393,7 @@ def test_old_holds_go_and_waiting_ones_stay(company: Company) -> None:
 def test_a_broken_line_is_named(company: Company) -> None:
     company.build(SECOND, **USUAL | {"customers": 60})
     company.hold()
-    path = company.workspace.decisions / holds.FILE
+    path = company.workspace.decisions / release.FILE
     path.write_text(path.read_text("utf-8") + "{}\n", encoding="utf-8")
     with pytest.raises(DecisionError, match="line 2 cannot be read"):
         holds.holds(company.workspace)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from customer_tiering.decisions.log import AppendOnlyLog
 from customer_tiering.errors import TieringError
 
 JOURNAL = "steps.jsonl"
@@ -63,15 +63,8 @@ def journaled(folder: Path, name: str) -> Iterator[Step]:
 
 def read_journal(folder: Path) -> list[dict[str, Any]]:
     """The events so far, oldest first."""
-    path = folder / JOURNAL
-    if not path.exists():
-        return []
-    # The last line may still be on its way.
-    text = path.read_text(encoding="utf-8")
-    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+    return AppendOnlyLog(folder / JOURNAL).read()
 
 
 def _append(folder: Path, event: dict[str, Any]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / JOURNAL).open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(event, ensure_ascii=False, default=str) + "\n")
+    AppendOnlyLog(folder / JOURNAL).append(lambda _before: [event])

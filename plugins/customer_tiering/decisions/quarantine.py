@@ -7,14 +7,13 @@ except for what it has already let in.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from customer_tiering.decisions.log import append_line, complete_lines
+from customer_tiering.decisions.log import AppendOnlyLog, Entry
 from customer_tiering.errors import DecisionError
 
 Kind = Literal["release", "waive", "accept_load", "reject_load", "revoke"]
@@ -91,12 +90,8 @@ class Decisions:
 
 def read_decisions(folder: Path) -> Decisions:
     """The decisions kept in a folder; none when it has no file. Raises ``DecisionError`` naming a broken line."""
-    path = folder / FILE
-    if not path.exists():
-        return Decisions()
-    return Decisions(
-        tuple(_parse(path, number, line) for number, line in enumerate(complete_lines(path.read_bytes()), 1))
-    )
+    log = AppendOnlyLog(folder / FILE)
+    return Decisions(tuple(_parse(log.path, number, entry) for number, entry in enumerate(log.read(), 1)))
 
 
 def decide(folder: Path, kind: Kind, *, owner: str, reason: str, **what: Any) -> Decision:
@@ -109,18 +104,17 @@ def decide(folder: Path, kind: Kind, *, owner: str, reason: str, **what: Any) ->
         raise DecisionError("a decision needs an owner and a reason", "give --owner and --reason")
     made: list[Decision] = []
 
-    def line(before: list[str]) -> dict[str, Any]:
+    def line(before: list[Entry]) -> list[Entry]:
         decided_at = datetime.now(UTC).isoformat(timespec="seconds")
         made.append(Decision(f"D-{len(before) + 1:04}", kind, owner, reason, decided_at, **what))
-        return {name: value for name, value in asdict(made[0]).items() if value}
+        return [{name: value for name, value in asdict(made[0]).items() if value}]
 
-    append_line(folder / FILE, line)
+    AppendOnlyLog(folder / FILE).append(line)
     return made[0]
 
 
-def _parse(path: Path, number: int, line: str) -> Decision:
+def _parse(path: Path, number: int, fields: Entry) -> Decision:
     try:
-        fields = json.loads(line)
         fields["rows"] = tuple((row, rule) for row, rule in fields.get("rows", ()))
         fields["loads"] = tuple(fields.get("loads", ()))
         decision = Decision(**fields)
@@ -129,7 +123,7 @@ def _parse(path: Path, number: int, line: str) -> Decision:
     except (AttributeError, TypeError, ValueError) as error:
         raise DecisionError(
             f"{path.name}, line {number} cannot be read: {error}",
-            f"restore {path} from the backup, or mend that line; tiering quarantine only ever appends to it",
+            f"restore {path} from the backup, or correct that line; tiering quarantine only ever appends to it",
         ) from error
     return decision
 

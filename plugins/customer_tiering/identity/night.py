@@ -47,7 +47,7 @@ class Identities:
 def decide_identities(profile: Profile, night: date, log_folder: Path) -> Identities:
     """Decide which records are one customer, on the accepted rows; run again it changes nothing.
 
-    The decision files are the original, written before the warehouse's copy: a crash between the two heals.
+    The log of decisions is the original, written before the warehouse's copy: a crash between the two heals.
     """
     with warehouse_lock(profile.workspace):
         run_dbt(profile, ["run", "--select", "+int_identity_pairs"], log_folder)
@@ -57,9 +57,9 @@ def decide_identities(profile: Profile, night: date, log_folder: Path) -> Identi
         state = state_of(earlier)
         if (last := last_number_in(connection)) > state.last_number:
             raise TieringError(
-                f"{store.folder}: decision files are missing: the warehouse knows {last} decisions, the files "
+                f"{store.folder}: decisions are missing: the warehouse knows {last} of them, the log "
                 f"{state.last_number}",
-                "put the folder back from the backup; if it is lost for good, move the warehouse away too: ids are "
+                "restore the folder from the backup; if it is lost for good, move the warehouse away too: ids are "
                 "then given anew",
             )
         outcome = _decide(connection, state, store.manual(), night, list(profile.sources))

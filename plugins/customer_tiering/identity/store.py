@@ -1,12 +1,12 @@
-"""Decision files: what cannot be computed again. One file per night that decided something, one per manual decision;
-a file is complete or absent, and never changes. The warehouse holds a copy for the models.
+"""Decisions about identity: what cannot be computed again. The warehouse holds a copy for the models.
+
+Two append-only logs: what nights decided (``identity.jsonl``; the rows of a night are one batch, written as a whole or
+not at all), and what people decided (``identity_manual.jsonl``).
 """
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -14,109 +14,90 @@ from typing import Any
 
 import duckdb
 
+from customer_tiering.decisions.log import AppendOnlyLog, Entry
 from customer_tiering.errors import TieringError
 from customer_tiering.identity.decisions import Link, LinkRow, ManualDecision, RecordRow
 
-_AUTOMATIC, _MANUAL = "decided", "manual"
+FILE, MANUAL_FILE = "identity.jsonl", "identity_manual.jsonl"
 
 
 class DecisionStore:
-    """The decision files of one company."""
+    """The decisions about identity of one company."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._nights = AppendOnlyLog(folder / FILE)
+        self._people = AppendOnlyLog(folder / MANUAL_FILE)
 
     # --- reading ------------------------------------------------------------------------------------------
 
     def rows(self) -> list[LinkRow | RecordRow]:
-        """Every decision row, by number. Raises ``TieringError`` naming the file and line that cannot be read."""
-        found = [_row(content, where) for content, where in self._lines(_AUTOMATIC)]
-        found.sort(key=lambda row: row.number)
-        numbers = [row.number for row in found]
-        if numbers != list(range(1, len(numbers) + 1)):
-            raise TieringError(
-                f"{self.folder}: decision files are missing or stand twice; {len(numbers)} decisions, "
-                f"the last one has number {numbers[-1]}",
-                "put the missing files back from the backup; without them ids would be given anew",
-            )
-        return found
+        """Every decision row, by number. Raises ``TieringError`` naming file and line that cannot be read."""
+        self._take_over("decided", self._nights)
+        return _rows(self._nights, self._nights.read())
 
     def manual(self) -> list[ManualDecision]:
         """Manual decisions in the order in which they were entered."""
-        found = []
-        for content, where in self._lines(_MANUAL):
-            try:
-                after = content.pop("after_night")
-                found.append(
-                    ManualDecision(
-                        **content
-                        | {
-                            "left": tuple(content["left"]),
-                            "right": tuple(content["right"]),
-                            "after_night": date.fromisoformat(after) if after else None,
-                        }
-                    )
-                )
-            except (KeyError, TypeError, ValueError) as error:
-                raise _unreadable(where, error) from error
-        return sorted(found, key=lambda decision: decision.number)
-
-    def _lines(self, kind: str) -> Iterator[tuple[dict[str, Any], str]]:
-        for path in sorted(self.folder.glob(f"{kind}_*.jsonl")):
-            for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-                where = f"{path}:{number}"
-                try:
-                    content = json.loads(line)
-                except json.JSONDecodeError as error:
-                    raise _unreadable(where, error) from error
-                if not isinstance(content, dict):
-                    raise _unreadable(where, "it is no object")
-                yield content, where
+        self._take_over("manual", self._people)
+        return _manual(self._people, self._people.read())
 
     # --- writing ------------------------------------------------------------------------------------------
 
     def append(self, rows: Sequence[LinkRow | RecordRow]) -> None:
-        """Add the rows of one night as one file."""
-        if rows:
-            name = f"{_AUTOMATIC}_{rows[0].number:012d}_{rows[0].night}.jsonl"
-            self._write(name, (_as_json(row) for row in rows))
+        """Add the rows of one night. Raises ``TieringError`` when another run decided meanwhile."""
+
+        def following(before: list[Entry]) -> list[Entry]:
+            if rows and rows[0].number != len(before) + 1:
+                raise TieringError(
+                    f"{self._nights.path.name} has {len(before)} decisions, so the next one is not number "
+                    f"{rows[0].number}: another run decided at the same moment",
+                    "run the night again",
+                )
+            return [_as_json(row) for row in rows]
+
+        self._nights.append(following)
 
     def add_manual(self, decision: ManualDecision) -> None:
-        """Add a manual decision."""
-        content = {
-            "number": decision.number,
-            "action": decision.action,
-            "left": list(decision.left),
-            "right": list(decision.right),
-            "owner": decision.owner,
-            "reason": decision.reason,
-            "after_night": decision.after_night.isoformat() if decision.after_night else None,
-            "entered_on": decision.entered_on,
-        }
-        self._write(f"{_MANUAL}_{decision.number:06d}.jsonl", [content])
+        """Add a manual decision. Raises ``TieringError`` when somebody else decided meanwhile."""
 
-    def _write(self, name: str, lines: Iterable[dict[str, Any]]) -> None:
-        """A file that is there is complete. Raises ``TieringError`` when another one has taken its place."""
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        unfinished = self.folder / f".unfinished-{os.getpid()}-{name}"
-        try:
-            with unfinished.open("w", encoding="utf-8") as stream:
-                stream.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-                stream.flush()
-                os.fsync(stream.fileno())
-            try:
-                os.link(unfinished, self.folder / name)  # unlike a rename it does not overwrite
-            except FileExistsError as error:
+        def following(before: list[Entry]) -> list[Entry]:
+            if decision.number != len(before) + 1:
                 raise TieringError(
-                    f"{self.folder / name} is there already: somebody else decided at the same moment", "try again"
-                ) from error
-        finally:
-            unfinished.unlink(missing_ok=True)
-        descriptor = os.open(self.folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+                    f"{self._people.path.name} has {len(before)} decisions already: somebody else decided at the same "
+                    "moment",
+                    "try again",
+                )
+            return [
+                {
+                    "number": decision.number,
+                    "action": decision.action,
+                    "left": list(decision.left),
+                    "right": list(decision.right),
+                    "owner": decision.owner,
+                    "reason": decision.reason,
+                    "after_night": decision.after_night.isoformat() if decision.after_night else None,
+                    "entered_on": decision.entered_on,
+                }
+            ]
+
+        self._people.append(following)
+
+    def _take_over(self, kind: str, log: AppendOnlyLog) -> None:
+        """Version 0.1 wrote one file per night and per manual decision: put them into the log, once."""
+        old = sorted(self.folder.glob(f"{kind}_*.jsonl"))
+        if not old:
+            return
+
+        def missing(before: list[Entry]) -> list[Entry]:
+            known = {entry.get("number") for entry in before}
+            entries = [entry for path in old for entry in AppendOnlyLog(path).read()]
+            return sorted(
+                (entry for entry in entries if entry.get("number") not in known), key=lambda entry: entry["number"]
+            )
+
+        log.append(missing)
+        for path in old:
+            path.unlink()
 
 
 def last_number_in(connection: duckdb.DuckDBPyConnection) -> int:
@@ -126,7 +107,7 @@ def last_number_in(connection: duckdb.DuckDBPyConnection) -> int:
 
 
 def copy_to_warehouse(connection: duckdb.DuckDBPyConnection, rows: Iterable[LinkRow | RecordRow]) -> None:
-    """Bring ``meta.identity_decisions`` up to the files; rows that stand there already stay."""
+    """Bring ``meta.identity_decisions`` up to the log; rows that are there already stay."""
     last = last_number_in(connection)
     fresh = [
         (
@@ -180,7 +161,20 @@ def _as_json(row: LinkRow | RecordRow) -> dict[str, Any]:
     }
 
 
-def _row(content: dict[str, Any], where: str) -> LinkRow | RecordRow:
+def _rows(log: AppendOnlyLog, entries: list[Entry]) -> list[LinkRow | RecordRow]:
+    found = [_row(log, line, entry) for line, entry in enumerate(entries, start=1)]
+    numbers = [row.number for row in found]
+    if numbers != list(range(1, len(numbers) + 1)):
+        raise TieringError(
+            f"{log.path}: decisions are missing or twice there; {len(numbers)} decisions, the last one has number "
+            f"{numbers[-1]}",
+            "restore the file from the backup; without these decisions ids would be given anew",
+        )
+    return found
+
+
+def _row(log: AppendOnlyLog, line: int, entry: Entry) -> LinkRow | RecordRow:
+    content = dict(entry)
     try:
         kind, night = content.pop("kind"), date.fromisoformat(content.pop("night"))
         number, weight = int(content.pop("number")), content.pop("weight")
@@ -189,14 +183,35 @@ def _row(content: dict[str, Any], where: str) -> LinkRow | RecordRow:
             return RecordRow(number=number, night=night, weight=weight, **content)
         return LinkRow(number, night, content.pop("action"), Link(weight=weight, **content))
     except (KeyError, TypeError, ValueError, ArithmeticError) as error:
-        raise _unreadable(where, error) from error
+        raise _unreadable(log, line, error) from error
+
+
+def _manual(log: AppendOnlyLog, entries: list[Entry]) -> list[ManualDecision]:
+    found = []
+    for line, entry in enumerate(entries, start=1):
+        try:
+            after = entry["after_night"]
+            found.append(
+                ManualDecision(
+                    **entry
+                    | {
+                        "left": tuple(entry["left"]),
+                        "right": tuple(entry["right"]),
+                        "after_night": date.fromisoformat(after) if after else None,
+                    }
+                )
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise _unreadable(log, line, error) from error
+    return sorted(found, key=lambda decision: decision.number)
 
 
 def _text(weight: Decimal | None) -> str | None:
     return None if weight is None else str(weight)
 
 
-def _unreadable(where: str, why: object) -> TieringError:
+def _unreadable(log: AppendOnlyLog, line: int, why: object) -> TieringError:
     return TieringError(
-        f"{where}: this decision cannot be read: {why}", "put the file back from the backup; it is never edited"
+        f"{log.path.name}, line {line} cannot be read: {why}",
+        f"restore {log.path} from the backup; it is never edited",
     )

@@ -16,6 +16,7 @@ from customer_tiering import __version__
 from customer_tiering.company.journal import journaled, read_journal
 from customer_tiering.company.profile import Profile, load_profile
 from customer_tiering.company.workspace import Workspace, project_root
+from customer_tiering.decisions.log import set_aside_damage
 from customer_tiering.errors import BuildFailed, PublishError
 from customer_tiering.night.guard import begin_run, check_restored, check_run
 
@@ -80,10 +81,11 @@ def begin(night: Night) -> dict[str, Any]:
         workspace = night.workspace
         workspace.make()
         check_restored(workspace)
+        warnings = set_aside_damage(workspace.decisions)
         accepted = check_order(workspace, night.as_of)
         rules = load_rules(night.profile)
         check_schemes(night.profile, rules.schemes())
-        load_overrides(night.profile, rules)
+        load_overrides(night.profile, rules, warnings)
         begin_run(workspace, night.run_id)
         prepare_sources(night.profile, night.as_of)
         with open_warehouse(workspace) as connection:
@@ -98,6 +100,7 @@ def begin(night: Night) -> dict[str, Any]:
             "as_of_date": night.as_of_date,
             "last_accepted": accepted.as_of_date if accepted else None,
             "rules_version": version,
+            "warnings": warnings,
         }
     return step.facts
 

@@ -33,7 +33,7 @@ from customer_tiering import __version__
 from customer_tiering.airflow.home import hold_airflow_of
 from customer_tiering.company.profile import NAME, Profile, profiles_folder
 from customer_tiering.company.workspace import Workspace
-from customer_tiering.decisions.log import complete_lines
+from customer_tiering.decisions.log import AppendOnlyLog
 from customer_tiering.errors import BackupError
 from customer_tiering.night.guard import night_lock
 from customer_tiering.publish.snapshot import current_folder, point_current_to, read_manifest
@@ -211,8 +211,7 @@ def _copy_file(source: Path, target: Path) -> None:
             origin.backup(copy)
             copy.execute("pragma journal_mode = delete")  # one file, nothing beside it
     elif source.suffix == ".jsonl" and source.parent.name == "decisions":  # a line may be on its way
-        content = source.read_bytes()
-        target.write_text("".join(f"{line}\n" for line in complete_lines(content)), encoding="utf-8")
+        target.write_bytes(AppendOnlyLog(source).whole_part(source.read_bytes()))
     else:
         shutil.copyfile(source, target)
 

@@ -20,6 +20,7 @@ from customer_tiering.alerts.messages import OPEN
 from customer_tiering.company.journal import JOURNAL, read_journal
 from customer_tiering.company.profile import Profile
 from customer_tiering.company.workspace import Workspace
+from customer_tiering.decisions.log import damaged_files
 from customer_tiering.errors import NightBusy, TieringError
 from customer_tiering.night.guard import check_restored, night_lock
 from customer_tiering.publish.snapshot import DATABASE, current_folder, read_manifest
@@ -61,7 +62,7 @@ def status(profile: Profile, now: datetime | None = None) -> Status:
     now = now or datetime.now(UTC)
     found = Status(profile.name)
     workspace = profile.workspace
-    for part in (_restored, _running, _published, _held, _last_run, _alerts, _disk):
+    for part in (_restored, _decisions, _running, _published, _held, _last_run, _alerts, _disk):
         try:
             part(found, profile, workspace, now)
         except TieringError as error:
@@ -74,6 +75,14 @@ def status(profile: Profile, now: datetime | None = None) -> Status:
 
 def _restored(_found: Status, _profile: Profile, workspace: Workspace, _now: datetime) -> None:
     check_restored(workspace)
+
+
+def _decisions(found: Status, _profile: Profile, workspace: Workspace, _now: datetime) -> None:
+    for path in damaged_files(workspace.decisions):
+        found.attention.append(
+            f"a line of {path.name.removesuffix('.damaged')} was cut off by a crash and not recorded; look at {path}, "
+            "decide again if needed, then delete that file"
+        )
 
 
 def _running(found: Status, profile: Profile, workspace: Workspace, _now: datetime) -> None:

@@ -20,7 +20,7 @@ import duckdb
 
 from customer_tiering.company.release_limits import ReleaseLimits
 from customer_tiering.company.workspace import Workspace
-from customer_tiering.decisions.log import append_line, complete_lines
+from customer_tiering.decisions.release import STATES, Event, State, append_event, read_events
 from customer_tiering.errors import DecisionError, NightBusy, OrderError, PublishError
 from customer_tiering.publish.snapshot import (
     MANIFEST,
@@ -36,34 +36,10 @@ from customer_tiering.publish.snapshot import (
 )
 from customer_tiering.release.comparison import Verdict
 
-FILE = "release.jsonl"
 NOTE = "hold.json"
 TIME_LIMIT = "time limit"
 """Who decides when nobody answers."""
-Kind = Literal["hold", "approve", "reject", "supersede", "publish", "rollback"]
-State = Literal["open", "approved", "published", "rejected", "superseded", "rolled back"]
-_STATES: dict[str, State] = {
-    "hold": "open",
-    "approve": "approved",
-    "reject": "rejected",
-    "supersede": "superseded",
-    "publish": "published",
-    "rollback": "rolled back",
-}
-
-
-@dataclass(frozen=True)
-class Event:
-    """One line of the file: what happened to a folder (``night``), when, by whom and why."""
-
-    kind: Kind
-    night: str
-    owner: str
-    decided_at: str
-    reason: str = ""
-    answer_until: str = ""
-    folder: str = ""
-    """Where a published night went; the snapshot that a rollback went back to."""
+_COMPARISON = "circuit breaker"
 
 
 @dataclass(frozen=True)
@@ -84,25 +60,17 @@ class Hold:
 
     def state(self, now: datetime | None = None) -> State:
         """Where it stands; a hold past its time limit is rejected, unless the profile approves unanswered ones."""
-        state = _STATES[self.last.kind]
+        state = STATES[self.last.kind]
         overdue = (now or datetime.now(UTC)) > self.answer_until
         if state == "open" and overdue and self.facts.get("unanswered", "reject") == "reject":
             return "rejected"
         return state
 
 
-def read_events(workspace: Workspace) -> list[Event]:
-    """Every line of the file, oldest first. Raises ``DecisionError`` naming a broken line."""
-    path = workspace.decisions / FILE
-    if not path.exists():
-        return []
-    return _parse(path, complete_lines(path.read_bytes()))
-
-
 def holds(workspace: Workspace) -> list[Hold]:
     """All held nights, oldest first."""
     by_night: dict[str, list[Event]] = {}
-    for event in read_events(workspace):
+    for event in read_events(workspace.decisions):
         if event.kind == "hold":
             by_night[event.night] = [event]
         elif event.night in by_night:
@@ -145,7 +113,7 @@ def hold(
     Raises ``NightBusy`` when an earlier one was approved and can still be published.
     """
     supersede(workspace, f"the night {manifest.as_of_date} was judged (run {manifest.run_id})")
-    known = {event.night for event in read_events(workspace)}
+    known = {event.night for event in read_events(workspace.decisions)}
     name = base = f"{manifest.as_of_date}_{manifest.run_id}"
     attempt = 1
     while name in known:
@@ -174,7 +142,9 @@ def hold(
         shutil.rmtree(folder)
     unfinished.rename(folder)
     reason = "; ".join(facts["beyond"])
-    _append(workspace, "hold", name, owner="circuit breaker", reason=reason, answer_until=facts["answer_until"])
+    append_event(
+        workspace.decisions, "hold", name, owner="circuit breaker", reason=reason, answer_until=facts["answer_until"]
+    )
     _prune(workspace, keep)
     return find(workspace, name)
 
@@ -189,7 +159,7 @@ def answer(workspace: Workspace, name: str, kind: Literal["approve", "reject"], 
     held = find(workspace, name)
     if kind == "approve" and held.state() in ("open", "approved"):
         _check_publishable(workspace, held)
-    wanted = _STATES[kind]
+    wanted = STATES[kind]
 
     def still_open(events: list[Event]) -> bool:
         mine = [event for event in events if event.night == held.name]
@@ -210,7 +180,7 @@ def answer(workspace: Workspace, name: str, kind: Literal["approve", "reject"], 
             )
         return True
 
-    _append(workspace, kind, held.name, owner=owner, reason=reason, only_if=still_open)
+    append_event(workspace.decisions, kind, held.name, owner=owner, reason=reason, only_if=still_open)
     return find(workspace, held.name)
 
 
@@ -232,7 +202,7 @@ def reject_approved(workspace: Workspace, name: str, owner: str, reason: str) ->
     owner, reason = _signed(owner, reason)
     held = find(workspace, name)
     if held.state() == "approved" and not _finish_published(workspace, held):
-        _append(workspace, "reject", held.name, owner=owner, reason=reason, only_if=_still(held))
+        append_event(workspace.decisions, "reject", held.name, owner=owner, reason=reason, only_if=_still(held))
         return find(workspace, held.name)
     return answer(workspace, held.name, "reject", owner, reason)
 
@@ -256,7 +226,9 @@ def supersede(workspace: Workspace, reason: str) -> list[str]:
                     f"wait a minute; if that stays, finish it: tiering release approve {who}; "
                     f"or drop it: tiering release reject {who}; then do this again",
                 )
-        _append(workspace, "supersede", held.name, owner="circuit breaker", reason=reason, only_if=_still(held))
+        append_event(
+            workspace.decisions, "supersede", held.name, owner="circuit breaker", reason=reason, only_if=_still(held)
+        )
         closed.append(held.name)
     return closed
 
@@ -287,7 +259,7 @@ def publish_held(workspace: Workspace, name: str, keep: int) -> Path:
 def withdraw(workspace: Workspace, name: str, *, back_to: str, owner: str, reason: str) -> None:
     """Note that a published night was taken back, and set its folder aside."""
     source, target = workspace.published / name, workspace.held / name
-    _append(workspace, "rollback", name, owner=owner, reason=reason, folder=back_to)
+    append_event(workspace.decisions, "rollback", name, owner=owner, reason=reason, folder=back_to)
     if source.exists():
         workspace.held.mkdir(exist_ok=True)
         if target.exists():
@@ -375,7 +347,7 @@ def _still(held: Hold) -> Callable[[list[Event]], bool]:
 
 
 def _note_published(workspace: Workspace, name: str, folder: Path) -> Path:
-    _append(workspace, "publish", name, owner="pipeline", reason="approved", folder=folder.name)
+    append_event(workspace.decisions, "publish", name, owner="pipeline", reason="approved", folder=folder.name)
     shutil.rmtree(workspace.held / name, ignore_errors=True)
     return folder
 
@@ -386,38 +358,6 @@ def _link(source: str, target: str) -> None:
         os.link(source, target)
     except OSError:
         shutil.copy2(source, target)
-
-
-def _append(
-    workspace: Workspace, kind: Kind, night: str, *, only_if: Callable[[list[Event]], bool] | None = None, **what: str
-) -> None:
-    """Append a line, unless ``only_if`` says of the lines so far that there is nothing to add."""
-    path = workspace.decisions / FILE
-
-    def line(before: list[str]) -> dict[str, Any] | None:
-        if only_if is not None and not only_if(_parse(path, before)):
-            return None
-        event = Event(kind, night, decided_at=datetime.now(UTC).isoformat(timespec="seconds"), **what)
-        return {key: value for key, value in asdict(event).items() if value}
-
-    append_line(path, line)
-
-
-def _parse(path: Path, lines: list[str]) -> list[Event]:
-    events = []
-    for number, line in enumerate(lines, 1):
-        try:
-            event = Event(**json.loads(line))
-            if event.kind == "hold":
-                datetime.fromisoformat(event.answer_until)
-            _ = _STATES[event.kind]
-        except (TypeError, ValueError, KeyError) as error:
-            raise DecisionError(
-                f"{path.name}, line {number} cannot be read: {error}",
-                f"restore {path} from the backup, or mend that line",
-            ) from error
-        events.append(event)
-    return events
 
 
 def _facts(workspace: Workspace, name: str, events: Iterable[Event]) -> dict[str, Any]:

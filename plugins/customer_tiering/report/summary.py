@@ -40,7 +40,7 @@ def run_warnings(folder: Path) -> list[str]:
     accounts = [
         account for name, facts in finished.items() if name.startswith("gate ") for account in facts["accounts"]
     ]
-    warned = [*extracts, *accounts, finished.get("judge", {})]
+    warned = [finished.get("begin", {}), *extracts, *accounts, finished.get("judge", {})]
     return [warning for facts in warned for warning in facts.get("warnings", [])]
 
 

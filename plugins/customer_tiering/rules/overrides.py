@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from itertools import pairwise
+from pathlib import Path
 
 import duckdb
 
 from customer_tiering.company.profile import Profile
 from customer_tiering.errors import RulesError
-from customer_tiering.rules.seeds import ColumnType, Row, Rules, SeedSpec, read_rows
+from customer_tiering.rules.seeds import ColumnType, Row, Rules, SeedSpec, read_rows, shown_path
 
 FILE = "overrides.csv"
 _TEXT, _DAY = ColumnType("varchar"), ColumnType("date")
@@ -32,10 +33,11 @@ SPEC = SeedSpec(
 )
 
 
-def load_overrides(profile: Profile, rules: Rules) -> list[Row]:
+def load_overrides(profile: Profile, rules: Rules, warnings: list[str] | None = None) -> list[Row]:
     """The overrides of a profile, checked against its schemes and tiers; none without a file.
 
-    Raises ``RulesError`` listing every problem with file and line.
+    A last line that was cut off while the file was written is left out and named in ``warnings``. Raises ``RulesError``
+    listing every other problem with file and line.
     """
     path = profile.folder / FILE
     if not path.exists():
@@ -44,13 +46,27 @@ def load_overrides(profile: Profile, rules: Rules) -> list[Row]:
     rows = read_rows(path, SPEC, problems)
     if not problems:
         problems = _check(rows, rules)
+    if problems and (cut := _line_without_end(path)):
+        here = f"{shown_path(path)}:{cut}: "
+        if any(problem.startswith(here) for problem in problems):
+            if warnings is not None:
+                warnings.append(f"{here}the last line of the manual tiers was cut off and is left out; complete it")
+            rows = [row for row in rows if row.line != cut]
+            problems = [problem for problem in problems if not problem.startswith(here)] or _check(rows, rules)
     if problems:
         listed = "\n  - ".join(problems)
         raise RulesError(
             f"profile {profile.name}: the manual tiers have {len(problems)} problem(s):\n  - {listed}",
-            "mend the lines named above; nothing was run",
+            "correct the lines named above; nothing was run",
         )
     return rows
+
+
+def _line_without_end(path: Path) -> int | None:
+    """Number of the last line, if nothing ends it: then writing it may have been interrupted."""
+    with path.open(encoding="utf-8", errors="replace", newline="") as stream:
+        lines = stream.readlines()
+    return len(lines) if lines and not lines[-1].endswith(("\n", "\r")) else None
 
 
 def _check(rows: list[Row], rules: Rules) -> list[str]:
