@@ -13,7 +13,7 @@ import pytest
 from customer_tiering.company.profile import Profile
 from customer_tiering.errors import GateBlocked
 from customer_tiering.publish.snapshot import DATABASE, current_folder
-from customer_tiering.release.mart_checks import audit_marts
+from customer_tiering.release.mart_checks import check_marts
 from customer_tiering.report.page import render_report
 from customer_tiering.report.tables import AUDIT, fill
 from customer_tiering.report.words import Words
@@ -35,7 +35,7 @@ def gate(sample: Profile, warehouse: Path, results: Path) -> list[str]:
     """What the gate on the marts says of a warehouse."""
     with duckdb.connect(str(warehouse)) as connection:
         (night,) = one(connection, "select max(as_of_date) from marts.fct_audit_sample")
-        return audit_marts(
+        return check_marts(
             connection, sample.workspace, night, results_dir=results, run_time=datetime(2026, 4, 1, tzinfo=UTC)
         )
 

@@ -12,8 +12,9 @@ from typing import Any
 
 import duckdb
 import pytest
+from pydantic import ValidationError
 
-from customer_tiering.company.release_limits import ReleaseLimits
+from customer_tiering.company.release_limits import Change, ReleaseLimits
 from customer_tiering.company.workspace import Workspace
 from customer_tiering.decisions import release
 from customer_tiering.errors import DecisionError, NightBusy, OrderError, PublishError
@@ -41,19 +42,29 @@ class Company:
         )
 
     def build(
-        self, night: date, *, customers: int, strategic: int, spend: int, shift: int = 0, by_rules: int = 0
+        self,
+        night: date,
+        *,
+        customers: int,
+        strategic: int,
+        spend: int,
+        shift: int = 0,
+        by_rules: int = 0,
+        zero: int = 0,
     ) -> None:
         """Customers from number ``shift`` on are strategic, ``strategic`` of them; the others are key.
 
-        The first ``by_rules`` of them changed because the rules did.
+        The first ``by_rules`` of them changed because the rules did; the last ``zero`` spent nothing, the
+        others more, so that the total stays.
         """
         people = f"(select 'c' || range as customer_id, range as number from range({customers}))"
+        amount = f"case when number >= {customers - zero} then 0 else {spend * customers / (customers - zero)} end"
         tier = f"case when number >= {shift} and number < {shift + strategic} then 'strategic' else 'key' end"
         for name, columns in {
             "dim_customers": "customer_id, '公司' || number as customer_name",
             "fct_customer_tiers": f"customer_id, 's' as scheme, date '{night}' as as_of_date, {tier} as effective_tier",
             "fct_customer_indicators": f"customer_id, date '{night}' as as_of_date, "
-            f"cast({spend} as decimal(18, 2)) as annual_spend",
+            f"cast({amount} as decimal(18, 2)) as annual_spend",
         }.items():
             self.connection.execute(f"create or replace table marts.{name} as select {columns} from {people}")
         self.connection.execute(
@@ -110,7 +121,7 @@ def test_a_usual_night_is_within_all_limits(company: Company) -> None:
     assert verdict.beyond == []
     assert verdict.warnings == []
     assert {figure.name for figure in verdict.figures} == {
-        "customers", "spend", "scheme_customers", "moved", "tier_share", "rows",
+        "customers", "spend", "zero_spend", "scheme_customers", "moved", "tier_share", "rows",
     }  # fmt: skip
 
 
@@ -139,6 +150,48 @@ def test_a_night_beyond_a_limit_says_which_before_and_after(
 def test_a_night_at_its_limit_passes(built: dict[str, Any], company: Company) -> None:
     company.build(SECOND, **USUAL | built)
     assert company.beyond() == []
+
+
+@pytest.mark.parametrize(
+    ("built", "words"),
+    [
+        ({"customers": 131, "strategic": 65}, "customers 客户数: 100 → 131, limit 上限 +30%"),
+        ({"spend": 7_900}, "全部客户年消费额: 1,000,000 → 790,000, limit 上限 −20% / +30%"),
+        ({"spend": 13_100}, "全部客户年消费额: 1,000,000 → 1,310,000"),
+        ({"strategic": 61}, "share of the tier 等级占比 (s strategic): 50.0% → 61.0%, limit 上限 ± 10 points"),
+        ({"zero": 11}, "share of customers without spend 无消费客户占比: 0.0% → 11.0%, limit 上限 ± 10 points"),
+    ],
+)
+def test_a_night_beyond_a_warn_limit_is_published_and_says_so(
+    built: dict[str, Any], words: str, company: Company
+) -> None:
+    company.build(SECOND, **USUAL | built)
+    verdict = company.compare()
+    assert verdict.beyond == []
+    assert any(f"compared with the night {FIRST}: " in line and words in line for line in verdict.warnings), (
+        verdict.warnings
+    )
+
+
+@pytest.mark.parametrize(
+    "built", [{"customers": 130, "strategic": 65}, {"spend": 8_000}, {"spend": 13_000}, {"strategic": 60}, {"zero": 10}]
+)
+def test_a_night_at_its_warn_limit_passes_without_a_word(built: dict[str, Any], company: Company) -> None:
+    company.build(SECOND, **USUAL | built)
+    assert company.compare().warnings == []
+
+
+def test_a_profile_replaces_one_limit_and_keeps_the_other() -> None:
+    """A limit without a name is the hold limit, as in profiles of version 0.1."""
+    given = ReleaseLimits.model_validate(
+        {"customers": {"max_increase": 2}, "tier_share": 0.2, "spend": {"warn": {"max_decrease": 0.1}}}
+    )
+    assert given.customers.hold == Change(max_increase=2)
+    assert given.customers.warn == LIMITS.customers.warn
+    assert (given.tier_share.warn, given.tier_share.hold) == (0.1, 0.2)
+    assert (given.spend.warn, given.spend.hold) == (Change(max_decrease=0.1), LIMITS.spend.hold)
+    with pytest.raises(ValidationError, match="holds"):
+        ReleaseLimits.model_validate({"tier_share": {"holds": 0.2}})
 
 
 def test_rows_of_a_mart_that_collapses_hold_the_night(company: Company) -> None:

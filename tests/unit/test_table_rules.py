@@ -193,87 +193,12 @@ def test_rows_that_an_earlier_run_of_the_night_took_in_count(
 
 # --- figures ------------------------------------------------------------------------------------------------
 
-SHARES = (
-    "select scheme as grp, tier as figure, count(*) / sum(count(*)) over (partition by scheme) as value, "
-    "sum(count(*)) over (partition by scheme) as base from {mart} group by scheme, tier"
-)
-
-
-def figures(
-    connection: duckdb.DuckDBPyConnection,
-    tmp_path: Path,
-    before: dict[tuple[str, str], int],
-    now: dict[tuple[str, str], int],
-    **kwargs: Any,
-) -> tuple[str, ...]:
-    """Tiers as published and as built: customers by (scheme, tier)."""
-    connection.execute(f"attach '{tmp_path / 'published.duckdb'}' as published")
-    for place, content in (("published.marts", before), ("warehouse.marts", now)):
-        connection.execute(f"create schema if not exists {place}")
-        connection.execute(f"create table {place}.tiers (scheme varchar, tier varchar)")
-        for (scheme, tier), customers in content.items():
-            connection.execute(f"insert into {place}.tiers select ?, ? from range({customers})", [scheme, tier])
-    kwargs = {"published": "published.marts"} | kwargs
-    return check(
-        connection, tmp_path, rule("expect_figures_like_published", **kwargs), schema="marts", table="tiers"
-    ).findings
-
-
-@pytest.mark.parametrize(
-    ("now", "findings"),
-    [
-        ({("s", "a"): 20, ("s", "b"): 80}, ()),
-        ({("s", "a"): 29, ("s", "b"): 71}, ()),
-        ({("s", "a"): 31, ("s", "b"): 69}, ("s a: 20.0% → 31.0%", "s b: 80.0% → 69.0%")),
-        ({("s", "b"): 100}, ("s a: 20.0% → 0.0%", "s b: 80.0% → 100.0%")),
-        ({("s", "a"): 20, ("s", "b"): 60, ("s", "c"): 20}, ("s b: 80.0% → 60.0%", "s c: 0.0% → 20.0%")),
-        ({("s", "a"): 20, ("s", "b"): 80, ("new", "a"): 100}, ()),
-        ({("new", "a"): 100}, ()),
-    ],
-)
-def test_tier_share_drift(
-    now: dict[tuple[str, str], int],
-    findings: tuple[str, ...],
-    warehouse: duckdb.DuckDBPyConnection,
-    tmp_path: Path,
-) -> None:
-    before = {("s", "a"): 20, ("s", "b"): 80}
-    limits = {"max_decrease": 0.1, "max_increase": 0.1, "relative": False, "unit": "share"}
-    assert set(figures(warehouse, tmp_path, before, now, figure_query=SHARES, **limits)) == set(findings)
-
-
-COUNT = "select 'all' as grp, 'rows' as figure, count(*) as value, count(*) as base from {mart}"
-
-
-@pytest.mark.parametrize(
-    ("customers", "findings"), [(80, ()), (79, ("all rows: 100 → 79",)), (0, ("all rows: 100 → 0",)), (900, ())]
-)
-def test_a_collapse(
-    customers: int, findings: tuple[str, ...], warehouse: duckdb.DuckDBPyConnection, tmp_path: Path
-) -> None:
-    now = {("s", "a"): customers}
-    assert figures(warehouse, tmp_path, {("s", "a"): 100}, now, figure_query=COUNT, max_decrease=0.2) == findings
-
-
-def test_figures_that_stand_on_few_rows_are_not_judged(warehouse: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
-    few = figures(warehouse, tmp_path, {("s", "a"): 19}, {("s", "a"): 1}, figure_query=COUNT, max_decrease=0.2)
-    assert few == ()
-
-
-def test_the_first_night_has_nothing_to_compare_with(warehouse: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
-    limits = {"figure_query": COUNT, "max_decrease": 0.2, "published": None}
-    assert figures(warehouse, tmp_path, {("s", "a"): 100}, {("s", "a"): 1}, **limits) == ()
-
-
 # --- what a suite may say -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("kind", "kwargs", "problem"),
     [
-        ("expect_figures_like_published", {"figure_query": "select 1", "max_decrease": 0.1}, "must select from {mart}"),
-        ("expect_figures_like_published", {"figure_query": COUNT}, "give max_decrease, max_increase or both"),
-        ("expect_figures_like_published", {"figure_query": COUNT, "max_decrease": 1, "unit": "x"}, "share or number"),
         (
             "expect_newest_value_to_be_recent",
             {"column": "c", "as_of_date": "2024-01-01", "max_age_days": -1},

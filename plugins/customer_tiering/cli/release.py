@@ -72,7 +72,11 @@ def show(
         for figure in held.facts.get("figures", []):
             written = [_number(figure[side], figure["unit"]) for side in ("before", "after")]
             table.add_row(
-                figure["name"], figure["group"], *written, figure["limit"] or "", "beyond" if figure["beyond"] else ""
+                figure["name"],
+                figure["group"],
+                *written,
+                figure["limit"] or "",
+                "" if figure["level"] == "ok" else figure["level"],
             )
         console.print(table)
     if movers := held.facts.get("movers"):

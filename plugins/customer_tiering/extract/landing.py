@@ -24,7 +24,7 @@ def completed_loads(landing: Path, source: str) -> list[Load]:
     for path in (landing / source / "_dlt_loads").glob("*.jsonl*"):
         raw = path.read_bytes()
         text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode()
-        for line in text.splitlines():
+        for line in text.split("\n"):
             if not line.strip():
                 continue
             row = json.loads(line)

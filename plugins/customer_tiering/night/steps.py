@@ -207,7 +207,7 @@ def judge(night: Night) -> dict[str, Any]:
     from customer_tiering.publish.contract import contract_folder, marts_of_models, require_kept
     from customer_tiering.release import comparison as breaker
     from customer_tiering.release import holds
-    from customer_tiering.release.mart_checks import audit_marts
+    from customer_tiering.release.mart_checks import check_marts
     from customer_tiering.warehouse.connection import open_warehouse
     from customer_tiering.warehouse.nights import built_rules
     from customer_tiering.warehouse.state import check_accepted
@@ -220,7 +220,7 @@ def judge(night: Night) -> dict[str, Any]:
             check_run(night.workspace, night.run_id)  # again: it may have waited for the warehouse
             check_accepted(connection, night.workspace, night.as_of)
             rules = built_rules(connection, night.as_of)
-            warnings = audit_marts(
+            warnings = check_marts(
                 connection,
                 night.workspace,
                 night.as_of,

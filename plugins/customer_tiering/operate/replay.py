@@ -165,7 +165,7 @@ def _one_at_a_time(workspace: Workspace) -> Iterator[None]:
 
 
 def _promote(profile: Profile, workspace: Workspace) -> Path:
-    from customer_tiering.release.mart_checks import audit_marts
+    from customer_tiering.release.mart_checks import check_marts
 
     folder = workspace.replay
     if not (folder / _NOTE).is_file():
@@ -188,7 +188,7 @@ def _promote(profile: Profile, workspace: Workspace) -> Path:
         holds.supersede(workspace, "a replay was promoted")
         with duckdb.connect(str(folder / "warehouse.duckdb")) as connection:
             # A person has seen the comparison, which is what the circuit breaker would ask for; the gate stays.
-            audit_marts(connection, workspace, last, results_dir=folder / "data_docs", run_time=datetime.now(UTC))
+            check_marts(connection, workspace, last, results_dir=folder / "data_docs", run_time=datetime.now(UTC))
             run_id = f"replay-{datetime.now(UTC):%Y%m%dT%H%M%S}"
             manifest = manifest_of(profile, last, run_id, built_rules(connection, last))
             # No snapshot holds the night before as the replay sees it: a rerun of the last night has to take it from

@@ -1,6 +1,8 @@
-"""The circuit breaker: figures of the marts just built against those of the last accepted night.
+"""The comparison: figures of the marts just built against those of the last accepted night.
 
-What the tiering rules moved is told apart from what data moved: shares are taken as if the rules had not changed, and
+The only place that compares two nights. Each figure has a warn and a hold limit (``company/release_limits.py``).
+
+What the tiering rules moved is judged apart from what data moved: shares are taken as if the rules had not changed, and
 moves by rules have a limit of their own. After missed nights growth, shares and moves may be larger, as much as
 independent days add up (the square root of their number, at most threefold). Losses keep their limit, because
 customers do not vanish little by little; annual spend may lose a further 365th per night, which is what leaves its
@@ -19,7 +21,7 @@ from typing import Any, Literal
 
 import duckdb
 
-from customer_tiering.company.release_limits import Change, ReleaseLimits
+from customer_tiering.company.release_limits import Change, ChangeLimits, ReleaseLimits, ShareLimits
 from customer_tiering.company.workspace import Workspace
 from customer_tiering.publish.snapshot import (
     DATABASE,
@@ -43,6 +45,7 @@ _MOVERS = 20
 _LABELS = {
     "customers": ("customers", "客户数"),
     "spend": ("annual spend of all customers", "全部客户年消费额"),
+    "zero_spend": ("share of customers without spend", "无消费客户占比"),
     "scheme_customers": ("customers of the scheme", "方案内客户数"),
     "tier_share": ("share of the tier", "等级占比"),
     "moved": ("share of customers that changed tier", "等级变动客户占比"),
@@ -61,7 +64,8 @@ class Figure:
     after: float
     unit: Literal["count", "money", "share"]
     limit: str | None
-    beyond: bool
+    """The limit that it is beyond, else the hold limit, else the warn limit."""
+    level: Literal["ok", "warn", "hold"]
 
     def __str__(self) -> str:
         english, chinese = _LABELS[self.name]
@@ -88,7 +92,13 @@ class Verdict:
 
     @property
     def beyond(self) -> list[Figure]:
-        return [figure for figure in self.figures if figure.beyond]
+        """Figures beyond their hold limit."""
+        return [figure for figure in self.figures if figure.level == "hold"]
+
+    @property
+    def warned(self) -> list[Figure]:
+        """Figures beyond their warn limit only."""
+        return [figure for figure in self.figures if figure.level == "warn"]
 
     @property
     def rules_changed(self) -> bool:
@@ -106,8 +116,9 @@ def compare(
 ) -> Verdict:
     """Compare the marts in ``connection`` with the last accepted night before ``as_of``.
 
-    A rerun of the published night is compared with the night before it, if that is kept: what is being mended must not
-    be the measure. Figures that an older snapshot does not have are named in ``warnings``.
+    A rerun of the published night is compared with the night before it, if that is kept: what is being corrected must
+    not be the measure. Figures beyond their warn limit, and those that an older snapshot does not have, are named in
+    ``warnings``.
     """
     base = _base(workspace, as_of)
     if base is None:
@@ -119,6 +130,7 @@ def compare(
     with _attached(connection, base) as accepted:
         judge = _Judge(connection, limits, headline, manifest.night, nights, verdict, accepted)
         judge.judge()
+    verdict.warnings += [f"compared with the night {manifest.night}: {figure}" for figure in verdict.warned]
     return verdict
 
 
@@ -140,6 +152,20 @@ def _attached(connection: duckdb.DuckDBPyConnection, folder: Path) -> Iterator[s
         yield {name for (name,) in rows}
     finally:
         connection.execute(f"detach {quote(_ACCEPTED)}")
+
+
+@dataclass(frozen=True)
+class _State:
+    """A limit as people read it, None when it is not judged, and whether the figure is beyond it."""
+
+    limit: str | None
+    beyond: bool
+
+
+def _more_decrease(limit: Change, extra: float) -> Change:
+    if limit.max_decrease is None:
+        return limit
+    return limit.model_copy(update={"max_decrease": min(1.0, limit.max_decrease + extra)})
 
 
 @dataclass
@@ -175,12 +201,24 @@ class _Judge:
     def _spend(self) -> None:
         query = "select coalesce(sum(annual_spend), 0) from {mart}"
         before, after = self._both(query, "fct_customer_indicators")
-        known, _ = self._both("select count(annual_spend) from {mart}", "fct_customer_indicators")
-        limit = self.limits.spend
-        if limit.max_decrease is not None:
-            extra = (self.nights - 1) / _WINDOW_DAYS
-            limit = limit.model_copy(update={"max_decrease": min(1.0, limit.max_decrease + extra)})
-        self._judge_change("spend", "", before, after, limit, base=known, unit="money")
+        known_before, known_after = self._both("select count(annual_spend) from {mart}", "fct_customer_indicators")
+        leaves_the_window = (self.nights - 1) / _WINDOW_DAYS
+        limits = ChangeLimits(
+            warn=_more_decrease(self.limits.spend.warn, leaves_the_window),
+            hold=_more_decrease(self.limits.spend.hold, leaves_the_window),
+        )
+        self._judge_change("spend", "", before, after, limits, base=known_before, unit="money")
+        zero = "select count(*) from {mart} where annual_spend = 0"
+        zero_before, zero_after = self._both(zero, "fct_customer_indicators")
+        self._judge_share(
+            "zero_spend",
+            "",
+            zero_before / known_before if known_before else 0.0,
+            int(zero_after),
+            int(known_after),
+            self.limits.zero_spend,
+            base=int(known_before),
+        )
 
     def _tiers(self) -> None:
         """Customers per scheme, those who moved, and the shares of tiers; only of schemes that both nights have."""
@@ -214,13 +252,19 @@ class _Judge:
             [self.headline],
         ):
             scheme, is_headline = row["scheme"], row["scheme"] == self.headline
-            limit = Change() if self.verdict.rules_changed else self.limits.scheme_customers
+            limit = ChangeLimits() if self.verdict.rules_changed else self.limits.scheme_customers
             self._judge_change("scheme_customers", scheme, row["before"], row["after"], limit, base=row["before"])
             moved = self.limits.moved if is_headline else self.limits.moved_others
-            self._judge_share("moved", scheme, None, row["moved"], row["stayed"], min(1.0, moved * self.factor))
+            self._judge_share("moved", scheme, None, row["moved"], row["stayed"], moved)
             if is_headline and row["moved_by_rules"]:
                 self._judge_share(
-                    "moved_by_rules", scheme, None, row["moved_by_rules"], row["stayed"], self.limits.moved_by_rules
+                    "moved_by_rules",
+                    scheme,
+                    None,
+                    row["moved_by_rules"],
+                    row["stayed"],
+                    self.limits.moved_by_rules,
+                    factor=1.0,
                 )
         for row in fetch_rows(
             self.connection,
@@ -245,7 +289,7 @@ class _Judge:
                 row["before"] / row["all_before"],
                 row["after"],
                 row["all_after"],
-                min(1.0, limit_share * self.factor),
+                limit_share,
                 base=row["all_before"],
             )
 
@@ -292,7 +336,7 @@ class _Judge:
         group: str,
         before: float,
         after: float,
-        limit: Change,
+        limits: ChangeLimits,
         *,
         base: float,
         at_least: int | None = None,
@@ -300,30 +344,60 @@ class _Judge:
     ) -> None:
         judged = base >= (self.limits.min_customers if at_least is None else at_least) and before > 0
         change = round((after - before) / before, 6) if before > 0 else 0.0
-        increase = None if limit.max_increase is None else limit.max_increase * self.factor
-        beyond = (limit.max_decrease is not None and change < -limit.max_decrease) or (
-            increase is not None and change > increase
-        )
-        parts = [
-            *([f"−{limit.max_decrease:.0%}"] if limit.max_decrease is not None else []),
-            *([f"+{increase:.0%}"] if increase is not None else []),
-        ]
-        shown = " / ".join(parts) if judged and parts else None
-        self.verdict.figures.append(Figure(name, group, float(before), float(after), unit, shown, judged and beyond))
+
+        def state(limit: Change) -> _State:
+            increase = None if limit.max_increase is None else limit.max_increase * self.factor
+            parts = [
+                *([f"−{limit.max_decrease:.0%}"] if limit.max_decrease is not None else []),
+                *([f"+{increase:.0%}"] if increase is not None else []),
+            ]
+            beyond = (limit.max_decrease is not None and change < -limit.max_decrease) or (
+                increase is not None and change > increase
+            )
+            return _State(" / ".join(parts) if judged and parts else None, judged and beyond)
+
+        self._note(name, group, float(before), float(after), unit, state(limits.warn), state(limits.hold))
 
     def _judge_share(
-        self, name: str, group: str, before: float | None, count: int, of: int, limit: float, *, base: int | None = None
+        self,
+        name: str,
+        group: str,
+        before: float | None,
+        count: int,
+        of: int,
+        limits: ShareLimits,
+        *,
+        base: int | None = None,
+        factor: float | None = None,
     ) -> None:
         """A share of customers; with ``before`` its move is judged, without it the share itself."""
         share = count / of if of else 0.0
         distance = share if before is None else abs(share - before)
         judged = min(of, of if base is None else base) >= self.limits.min_customers
-        beyond = round(distance, 6) > limit and round(distance * of, 6) >= self.limits.min_moved
-        shown = (f"± {limit * 100:.0f} points 百分点" if before is not None else f"{limit:.0%}") if judged else None
-        figure = Figure(
-            name, group, None if before is None else float(before), share, "share", shown, judged and beyond
-        )
-        self.verdict.figures.append(figure)
+
+        def state(limit: float | None) -> _State:
+            if limit is None or not judged:
+                return _State(None, False)
+            most = min(1.0, limit * (self.factor if factor is None else factor))
+            beyond = round(distance, 6) > most and round(distance * of, 6) >= self.limits.min_moved
+            return _State(f"± {most * 100:.0f} points 百分点" if before is not None else f"{most:.0%}", beyond)
+
+        known = None if before is None else float(before)
+        self._note(name, group, known, share, "share", state(limits.warn), state(limits.hold))
+
+    def _note(
+        self,
+        name: str,
+        group: str,
+        before: float | None,
+        after: float,
+        unit: Literal["count", "money", "share"],
+        warn: _State,
+        hold: _State,
+    ) -> None:
+        level: Literal["ok", "warn", "hold"] = "hold" if hold.beyond else "warn" if warn.beyond else "ok"
+        shown = warn.limit if level == "warn" else hold.limit or warn.limit
+        self.verdict.figures.append(Figure(name, group, before, after, unit, shown, level))
 
     # --- where things are ---------------------------------------------------------------------------------
 

@@ -1,13 +1,11 @@
-"""The second gate: marts that are built are judged by Great Expectations before they are published.
+"""Mart checks: absolute rules on the marts just built, judged by Great Expectations before they are published.
 
-The rules lie in ``expectations/marts/<mart>.yml``; most compare a figure with the snapshot behind
-``published/current``. A rule warns, or it blocks: then ``current`` stays where it is.
+The rules are in ``expectations/marts/<mart>.yml``. A rule warns, or it blocks: then ``current`` stays where it is.
+Whether a night is far from the one before is another question: ``release/comparison.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
 
@@ -16,19 +14,17 @@ import duckdb
 from customer_tiering.company.workspace import Workspace, project_root
 from customer_tiering.decisions.quarantine import read_decisions, shown
 from customer_tiering.errors import GateBlocked, TieringError
-from customer_tiering.gate.suites import Rule, Suite, load_suites
+from customer_tiering.gate.suites import Rule, load_suites
 from customer_tiering.gate.validation import RuleOutcome, Validator
-from customer_tiering.publish.snapshot import DATABASE, NIGHT_SCHEMA, SCHEMA, current_folder, select_night
-from customer_tiering.sql import literal, quote
+from customer_tiering.publish.snapshot import NIGHT_SCHEMA, select_night
 
 # Folder of suites that are about marts, where other folders are named after sources.
 MARTS = "marts"
-_PUBLISHED = "published"
 _ROW_ID = "customer_id"
 _ROWS_NAMED = 5
 
 
-def audit_marts(
+def check_marts(
     connection: duckdb.DuckDBPyConnection,
     workspace: Workspace,
     as_of: date,
@@ -36,10 +32,9 @@ def audit_marts(
     results_dir: Path,
     run_time: datetime,
 ) -> list[str]:
-    """Judge the marts in ``connection`` against the published snapshot; returns what the summary should warn of.
+    """Judge the marts in ``connection``; returns what the summary should warn of.
 
-    On the first night nothing is published and only rules that compare nothing can fail. Data Docs go to
-    ``results_dir/marts``. Raises ``GateBlocked`` naming mart, rule, figures before and after, and what to do;
+    Data Docs go to ``results_dir/marts``. Raises ``GateBlocked`` naming mart, rule, rows and what to do;
     ``TieringError`` when a rule cannot be checked.
     """
     select_night(connection, as_of)
@@ -47,17 +42,16 @@ def audit_marts(
     suites = [suite for (source, _), suite in load_suites(project_root() / "expectations").items() if source == MARTS]
     warnings: list[str] = []
     blocks: list[tuple[Rule, str]] = []
-    with (
-        _published(connection, workspace) as published,
-        Validator(connection, results_dir=results_dir / MARTS, run_name=f"{as_of}", run_time=run_time) as validator,
-    ):
+    with Validator(connection, results_dir=results_dir / MARTS, run_name=f"{as_of}", run_time=run_time) as validator:
         for suite in suites:
-            known = f"{_PUBLISHED}.{SCHEMA}" if suite.entity in published else None
-            for rule, outcome in zip(suite.expectations, _validate(validator, suite, known, warnings), strict=True):
+            outcomes = validator.validate(
+                suite, schema=NIGHT_SCHEMA, table=suite.entity, parameters={}, row_id_column=_ROW_ID
+            )
+            for rule, outcome in zip(suite.expectations, outcomes, strict=True):
                 if outcome.error:
                     raise TieringError(
                         f"mart {suite.entity}: rule {rule.rule} could not be checked: {outcome.error}",
-                        f"mend the rule in expectations/{MARTS}/{suite.entity}.yml",
+                        f"correct the rule in expectations/{MARTS}/{suite.entity}.yml",
                     )
                 if outcome.success:
                     continue
@@ -75,48 +69,8 @@ def audit_marts(
     return warnings
 
 
-def _validate(validator: Validator, suite: Suite, published: str | None, warnings: list[str]) -> list[RuleOutcome]:
-    """Outcomes of a suite. A rule that fails on an older snapshot of another shape compares nothing, and says so."""
-
-    def outcomes(of: Suite, catalogue: str | None) -> list[RuleOutcome]:
-        return validator.validate(
-            of, schema=NIGHT_SCHEMA, table=of.entity, parameters={"published": catalogue}, row_id_column=_ROW_ID
-        )
-
-    found = outcomes(suite, published)
-    for position, (rule, outcome) in enumerate(zip(suite.expectations, found, strict=True)):
-        if outcome.error and published and "published" in rule.parameters:
-            (found[position],) = outcomes(suite.model_copy(update={"expectations": (rule,)}), None)
-            if not found[position].error:
-                warnings.append(
-                    f"mart {suite.entity}: rule {rule.rule}: the published snapshot has another shape and cannot be "
-                    f"compared tonight: {outcome.error}"
-                )
-    return found
-
-
-@contextmanager
-def _published(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> Iterator[set[str]]:
-    """Attach the published snapshot; yields the marts it has, none on the first night."""
-    folder = current_folder(workspace)
-    if folder is None:
-        yield set()
-        return
-    connection.execute(f"attach {literal(str(folder / DATABASE))} as {quote(_PUBLISHED)} (read_only)")
-    try:
-        yield {
-            name
-            for (name,) in connection.execute(
-                "select table_name from duckdb_tables() where database_name = ? and schema_name = ?",
-                [_PUBLISHED, SCHEMA],
-            ).fetchall()
-        }
-    finally:
-        connection.execute(f"detach {quote(_PUBLISHED)}")
-
-
 def _said(connection: duckdb.DuckDBPyConnection, outcome: RuleOutcome) -> str:
-    """Figures before and after, or the first customers that a rule about customers names."""
+    """What the rule found, or the first customers that a rule about customers names."""
     if outcome.failing_rows_sql is None:
         return "; ".join(outcome.findings) or "the rule fails"
     query = f"select * from ({outcome.failing_rows_sql}) order by 1 limit {_ROWS_NAMED}"

@@ -11,7 +11,6 @@ from customer_tiering.gate.expectations.rows import (
     ExpectNoRowsFromQuery,
 )
 from customer_tiering.gate.expectations.tables import (
-    ExpectFiguresLikePublished,
     ExpectNewestValueToBeRecent,
     ExpectVolumeLikeRecentNights,
 )
@@ -34,7 +33,6 @@ __all__ = [
     "ExpectColumnValuesToMatchAMapping",
     "ExpectColumnValuesToReference",
     "ExpectColumnsToBeUniqueWithAccepted",
-    "ExpectFiguresLikePublished",
     "ExpectNewestValueToBeRecent",
     "ExpectNoRowsFromQuery",
     "ExpectVolumeLikeRecentNights",
