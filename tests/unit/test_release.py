@@ -1,4 +1,4 @@
-"""The circuit breaker on marts made by hand, and what becomes of a held night."""
+"""The comparison of marts made by hand, and what becomes of a held night."""
 
 from __future__ import annotations
 

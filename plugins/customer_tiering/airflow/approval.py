@@ -156,7 +156,7 @@ class HeldNight(ApprovalOperator):
         state = held.state()
         if state in ("approved", "published"):
             return
-        if state == "rejected" and held.last.owner in (TIME_LIMIT, "circuit breaker"):
+        if state == "rejected" and (held.last.owner == TIME_LIMIT or held.last.kind == "hold"):
             error = unanswered(night.workspace, held)
             raise AirflowFailException(str(error)) from error  # operators are told its cause
         self.skip(ti=context["ti"], tasks=context["task"].get_direct_relatives(upstream=False))

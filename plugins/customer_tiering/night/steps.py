@@ -202,11 +202,10 @@ def _begun_rules(connection: duckdb.DuckDBPyConnection, night: Night) -> str:
 
 
 def judge(night: Night) -> dict[str, Any]:
-    """Judge the marts before anybody sees them: contract, gate, then the circuit breaker, which may hold the night."""
+    """Judge the marts before anybody sees them: contract, mart checks, then the comparison, which may hold it."""
     from customer_tiering.alerts.notices import notify_operators
     from customer_tiering.publish.contract import contract_folder, marts_of_models, require_kept
-    from customer_tiering.release import comparison as breaker
-    from customer_tiering.release import holds
+    from customer_tiering.release import comparison, holds
     from customer_tiering.release.mart_checks import check_marts
     from customer_tiering.warehouse.connection import open_warehouse
     from customer_tiering.warehouse.nights import built_rules
@@ -227,7 +226,7 @@ def judge(night: Night) -> dict[str, Any]:
                 results_dir=night.folder / "data_docs",
                 run_time=datetime.now(UTC),
             )
-            verdict = breaker.compare(
+            verdict = comparison.compare(
                 connection,
                 night.workspace,
                 night.as_of,

@@ -187,7 +187,7 @@ def _promote(profile: Profile, workspace: Workspace) -> Path:
             )
         holds.supersede(workspace, "a replay was promoted")
         with duckdb.connect(str(folder / "warehouse.duckdb")) as connection:
-            # A person has seen the comparison, which is what the circuit breaker would ask for; the gate stays.
+            # A person has seen the comparison, which is what a hold would ask for; the mart checks stay.
             check_marts(connection, workspace, last, results_dir=folder / "data_docs", run_time=datetime.now(UTC))
             run_id = f"replay-{datetime.now(UTC):%Y%m%dT%H%M%S}"
             manifest = manifest_of(profile, last, run_id, built_rules(connection, last))

@@ -39,7 +39,7 @@ from customer_tiering.release.comparison import Verdict
 NOTE = "hold.json"
 TIME_LIMIT = "time limit"
 """Who decides when nobody answers."""
-_COMPARISON = "circuit breaker"
+_COMPARISON = "comparison"
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def hold(
     unfinished.rename(folder)
     reason = "; ".join(facts["beyond"])
     append_event(
-        workspace.decisions, "hold", name, owner="circuit breaker", reason=reason, answer_until=facts["answer_until"]
+        workspace.decisions, "hold", name, owner=_COMPARISON, reason=reason, answer_until=facts["answer_until"]
     )
     _prune(workspace, keep)
     return find(workspace, name)
@@ -227,7 +227,7 @@ def supersede(workspace: Workspace, reason: str) -> list[str]:
                     f"or drop it: tiering release reject {who}; then do this again",
                 )
         append_event(
-            workspace.decisions, "supersede", held.name, owner="circuit breaker", reason=reason, only_if=_still(held)
+            workspace.decisions, "supersede", held.name, owner=_COMPARISON, reason=reason, only_if=_still(held)
         )
         closed.append(held.name)
     return closed
