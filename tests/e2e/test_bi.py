@@ -147,7 +147,7 @@ def test_dbt_and_the_yaml_files_agree_on_the_marts(company: Profile) -> None:
     manifest = json.loads((company.workspace.dbt_target / "manifest.json").read_text(encoding="utf-8"))
     assert marts_of_manifest(manifest) == dict(sorted(marts_of_models().items()))
     assert {exposure["name"] for exposure in manifest["exposures"].values()} == {
-        "bi_dashboards", "postgres_copy", "html_report", "excel_workbook", "alerts",
+        "bi_dashboards", "postgres_copy", "html_report", "excel_workbook", "tiers_page", "alerts",
     }  # fmt: skip
 
 

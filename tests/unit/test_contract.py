@@ -67,7 +67,9 @@ def more_column(marts: Marts) -> Marts:
 
 
 def more_mart(marts: Marts) -> Marts:
-    return marts | {"fct_new": Mart("fct_new", "New", ("id",), (Column("id", "varchar", "Id"),))}
+    return marts | {
+        "fct_new": Mart("fct_new", "New", ("id",), (Column("id", "varchar", "Id"),), "tiers", "one_night", (), False)
+    }
 
 
 BREAKING = {

@@ -45,6 +45,14 @@ class Mart:
     description: str
     grain: tuple[str, ...]
     columns: tuple[Column, ...]
+    topic: str
+    """The folder of the model."""
+    keeps: Literal["one_night", "every_night"]
+    """Which nights a snapshot holds of it."""
+    readers: tuple[str, ...]
+    """Who reads it besides those that read every mart."""
+    rows_vary: bool
+    """Whether its number of rows says nothing about the night before."""
 
     def promise(self) -> dict[str, Any]:
         return {"grain": list(self.grain), "columns": {column.name: column.type for column in self.columns}}
@@ -112,7 +120,10 @@ def marts_of_models(project: Path | None = None) -> dict[str, Mart]:
         tests = [test for test in model.get("data_tests", []) if isinstance(test, dict)]
         combinations = [test[_GRAIN_TEST]["arguments"]["columns"] for test in tests if _GRAIN_TEST in test]
         unique = [[column["name"]] for column in model["columns"] if "unique" in column.get("data_tests", [])]
-        found[model["name"]] = _mart(model["name"], model["description"], combinations + unique, model["columns"])
+        meta = model.get("config", {}).get("meta", {})
+        found[model["name"]] = _mart(
+            model["name"], model["description"], combinations + unique, model["columns"], path.parent.name, meta
+        )
     return found
 
 
@@ -131,23 +142,41 @@ def marts_of_manifest(manifest: Mapping[str, Any]) -> dict[str, Mart]:
         elif model in models and test and test["name"] == "unique":
             unique[model].append([node["column_name"]])
     marts = [
-        _mart(node["name"], node["description"], combinations[key] + unique[key], node["columns"].values())
+        _mart(
+            node["name"],
+            node["description"],
+            combinations[key] + unique[key],
+            node["columns"].values(),
+            node["fqn"][2],
+            node["config"]["meta"],
+        )
         for key, node in models.items()
     ]
     return {mart.name: mart for mart in sorted(marts, key=lambda mart: mart.name)}
 
 
-def _mart(name: str, description: str, grains: list[list[str]], columns: Any) -> Mart:
+def _mart(
+    name: str, description: str, grains: list[list[str]], columns: Any, topic: str, meta: Mapping[str, Any]
+) -> Mart:
     if not grains:
         raise ContractError(
             f"mart {name}: nothing says what one row is",
             "give its YAML a data test: unique_combination over the columns of the grain, or unique on one column",
+        )
+    if meta.get("keeps") not in ("one_night", "every_night") or not isinstance(meta.get("readers"), list):
+        raise ContractError(
+            f"mart {name}: nothing says which nights it keeps, or who reads it",
+            "give its YAML config.meta: keeps (one_night or every_night) and readers (of dbt_project/readers.yml)",
         )
     return Mart(
         name,
         description,
         tuple(grains[0]),
         tuple(Column(c["name"], re.sub(r"\s", "", c["data_type"].lower()), c["description"]) for c in columns),
+        topic,
+        meta["keeps"],
+        tuple(meta["readers"]),
+        bool(meta.get("rows_vary", False)),
     )
 
 

@@ -17,14 +17,13 @@ import duckdb
 
 from customer_tiering.company.workspace import Workspace
 from customer_tiering.errors import OrderError, PublishError
+from customer_tiering.publish.catalog import history_marts
 from customer_tiering.sql import literal, quote
 
 SCHEMA = "marts"
 NIGHT_SCHEMA = "tonight"
 """Views of the marts as they are published: one night each, histories apart."""
 DATABASE = "tiers.duckdb"
-# Marts that keep every night; of the others a snapshot holds its own night only.
-HISTORY = frozenset({"fct_tier_changes", "fct_churn_risk_changes", "fct_nights", "fct_data_quality", "fct_publication"})
 MANIFEST = "manifest.json"
 UNFINISHED = ".unfinished-"
 _WAS_PUBLISHED = ".was-published"  # tells a lost pointer from a first night
@@ -243,7 +242,7 @@ def select_night(connection: duckdb.DuckDBPyConnection, night: date) -> list[str
     connection.execute(f"drop schema if exists {quote(NIGHT_SCHEMA)} cascade")
     connection.execute(f"create schema {quote(NIGHT_SCHEMA)}")
     for name in names:
-        only = f" where as_of_date = '{night}'" if name not in HISTORY and _has_nights(connection, name) else ""
+        only = f" where as_of_date = '{night}'" if name not in history_marts() and _has_nights(connection, name) else ""
         connection.execute(f"create view {quote(NIGHT_SCHEMA, name)} as select * from {quote(SCHEMA, name)}{only}")
     return names
 

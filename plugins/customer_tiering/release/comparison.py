@@ -23,9 +23,9 @@ import duckdb
 
 from customer_tiering.company.release_limits import Change, ChangeLimits, ReleaseLimits, ShareLimits
 from customer_tiering.company.workspace import Workspace
+from customer_tiering.publish.catalog import history_marts, marts_whose_rows_vary
 from customer_tiering.publish.snapshot import (
     DATABASE,
-    HISTORY,
     NIGHT_SCHEMA,
     SCHEMA,
     current_folder,
@@ -39,8 +39,6 @@ from customer_tiering.sql import fetch_rows, literal, quote
 _ACCEPTED = "last_accepted"
 _WINDOW_DAYS = 365
 _MAX_FACTOR = 3.0
-# A sample is as large as its tier; reasons and risks change with the churn model.
-_VARYING = frozenset({"fct_audit_sample", "fct_churn_reasons", "fct_churn_risks"})
 _MOVERS = 20
 _LABELS = {
     "customers": ("customers", "客户数"),
@@ -296,7 +294,7 @@ class _Judge:
     def _rows(self) -> None:
         """Rows per mart; of long marts those of schemes that both nights have. A sample is as large as its tier."""
         for mart in mart_names(self.connection):
-            if mart not in self.accepted or mart in HISTORY | _VARYING:
+            if mart not in self.accepted or mart in history_marts() | marts_whose_rows_vary():
                 continue
             query = "select count(*) from {mart}"
             if self._has_schemes(mart):
