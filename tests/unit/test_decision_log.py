@@ -17,14 +17,13 @@ from hypothesis import strategies as st
 
 from customer_tiering.company.journal import JOURNAL, journaled, read_journal
 from customer_tiering.company.profile import load_profile
-from customer_tiering.company.workspace import project_root
-from customer_tiering.decisions import quarantine, release
+from customer_tiering.decisions import overrides, quarantine, release
 from customer_tiering.decisions.log import AppendOnlyLog, damaged_files, set_aside_damage
 from customer_tiering.errors import DecisionError, TieringError
 from customer_tiering.identity import store as identity
 from customer_tiering.identity.decisions import ManualDecision, RecordRow
 from customer_tiering.rules.load import load_rules
-from customer_tiering.rules.overrides import load_overrides
+from customer_tiering.rules.overrides import read_table
 
 LINE_ENDS = [c for c in map(chr, range(sys.maxunicode + 1)) if len(f"a{c}b".splitlines()) == 2]
 NIGHT = date(2026, 3, 31)
@@ -76,6 +75,27 @@ KINDS = {
         identity.MANUAL_FILE,
         _identity_manual,
         lambda folder: [decision.left[0][4:] for decision in identity.DecisionStore(folder).manual()],
+    ),
+    "manual tiers": Kind(
+        overrides.FILE,
+        lambda folder, _, text: void(
+            overrides.set_overrides(
+                folder,
+                [
+                    {
+                        "customer_id": text,
+                        "scheme": "account_360",
+                        "tier": "key",
+                        "owner": "Li",
+                        "reason": "because",
+                        "valid_from": NIGHT,
+                        "expires_on": NIGHT,
+                    }
+                ],
+                lambda _all: [],
+            )
+        ),
+        lambda folder: [override.customer_id for override in overrides.read_overrides(folder)],
     ),
     "journal": Kind(
         JOURNAL,
@@ -130,35 +150,32 @@ def test_the_next_append_sets_a_cut_line_aside_by_itself(kind: Kind, tmp_path: P
     assert kept.read_bytes() == b'{"number": 2, "ow\n'
 
 
-def test_manual_tiers_take_every_character_and_a_cut_last_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / "profiles" / "sample"
-    folder.mkdir(parents=True)
-    (tmp_path / "profiles/sample.yml").write_bytes((project_root() / "profiles/sample.yml").read_bytes())
-    monkeypatch.setenv("TIERING_PROFILES", str(tmp_path / "profiles"))
-    profile = load_profile("sample")
-    rules = load_rules(profile)
+def test_a_table_of_manual_tiers_takes_every_character_and_a_cut_last_line(
+    tmp_path: Path,
+) -> None:
+    rules = load_rules(load_profile("sample"))
     lines = ["customer_id,scheme,tier,owner,reason,valid_from,expires_on"] + [
         f'"C{number}{character}1",account_360,key,Li,"a{character}b",2026-01-01,2026-12-31'
         for number, character in enumerate(LINE_ENDS)
     ]
     content = "\n".join(lines) + "\n"
-    path = folder / "overrides.csv"
+    path = tmp_path / "overrides.csv"
     path.write_text(content, encoding="utf-8", newline="")
-    assert [row["customer_id"] for row in load_overrides(profile, rules)] == [
+    assert [row["customer_id"] for row in read_table(path, rules, [])] == [
         f"C{number}{character}1" for number, character in enumerate(LINE_ENDS)
     ]
     last = "C9,account_360,key,Li,because,2026-01-01,2026-12-31"
     for length in (4, 14, 30, len(last) - 1):
         path.write_text(content + last[:length], encoding="utf-8", newline="")
         warnings: list[str] = []
-        assert len(load_overrides(profile, rules, warnings)) == len(LINE_ENDS)
+        assert len(read_table(path, rules, warnings)) == len(LINE_ENDS)
         (warning,) = warnings
         assert "was cut off" in warning
     path.write_text(content + last, encoding="utf-8", newline="")
-    assert len(load_overrides(profile, rules)) == len(LINE_ENDS) + 1
+    assert len(read_table(path, rules, [])) == len(LINE_ENDS) + 1
     path.write_text(content + last[:30] + "\n", encoding="utf-8", newline="")
     with pytest.raises(TieringError, match="fields expected"):
-        load_overrides(profile, rules)
+        read_table(path, rules, [])
 
 
 @given(

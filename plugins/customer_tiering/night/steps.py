@@ -72,7 +72,7 @@ def begin(night: Night) -> dict[str, Any]:
     from customer_tiering.night.sources import prepare_sources
     from customer_tiering.publish.snapshot import check_order
     from customer_tiering.rules.load import load_rules
-    from customer_tiering.rules.overrides import load_overrides
+    from customer_tiering.rules.overrides import load_overrides, take_over_profile_table
     from customer_tiering.rules.versions import archive_rules, land_rules
     from customer_tiering.warehouse.connection import open_warehouse
     from customer_tiering.warehouse.nights import PlannedNight, land_as_of_dates, make_build_inputs
@@ -85,7 +85,8 @@ def begin(night: Night) -> dict[str, Any]:
         accepted = check_order(workspace, night.as_of)
         rules = load_rules(night.profile)
         check_schemes(night.profile, rules.schemes())
-        load_overrides(night.profile, rules, warnings)
+        take_over_profile_table(night.profile, rules, warnings)
+        load_overrides(night.profile, rules)
         begin_run(workspace, night.run_id)
         prepare_sources(night.profile, night.as_of)
         with open_warehouse(workspace) as connection:
