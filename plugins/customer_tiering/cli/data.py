@@ -1,4 +1,4 @@
-"""``tiering quarantine``, ``contract``, ``publish-postgres``, …: data that comes in and goes out."""
+"""``tiering quarantine``, ``contract``, ``marts``, ``publish-postgres``, …: data that comes in and goes out."""
 
 from __future__ import annotations
 
@@ -47,6 +47,24 @@ def contract(
     console.print(
         f"contract {kept.version}: {len(kept.marts)} marts, {columns} columns, kept by the models", highlight=False
     )
+
+
+@app.command()
+def marts(
+    write: Annotated[bool, typer.Option("--write", help="Write dbt's exposures and docs/marts.md from it.")] = False,
+) -> None:
+    """Show what each mart is: one row per what, which nights it keeps, and who reads it."""
+    from customer_tiering.publish import catalog
+    from customer_tiering.publish.contract import marts_of_models
+
+    if write:
+        written = catalog.write()
+        console.print("\n".join(f"wrote {path}" for path in written) or "everything is up to date")
+        return
+    table = Table("mart", "one row per", "nights", "read by, besides BI")
+    for mart in marts_of_models().values():
+        table.add_row(mart.name, ", ".join(mart.grain), mart.keeps.replace("_", " "), ", ".join(mart.readers))
+    console.print(table)
 
 
 @app.command()

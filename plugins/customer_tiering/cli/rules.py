@@ -1,4 +1,4 @@
-"""``tiering seeds``, ``what-if``, ``ahp``, ``churn``: the rules and models that tiers follow."""
+"""``tiering seeds``, ``indicators``, ``what-if``, ``ahp``, ``churn``: the rules and models that tiers follow."""
 
 from __future__ import annotations
 
@@ -23,6 +23,23 @@ def seeds(profile: ProfileOption = DEFAULT_PROFILE) -> None:
 
     rules = load_rules(load_company(profile))
     console.print(f"the rules of {profile} are sound; version {rules.version}, schemes {', '.join(rules.schemes())}")
+
+
+@app.command()
+def indicators() -> None:
+    """Say what the indicators still lack: after adding one, everything at once, with the place for each piece."""
+    from customer_tiering.rules.indicators import missing_pieces
+
+    pieces = missing_pieces()
+    if not pieces:
+        say("every indicator is complete: model, dictionary, mart, contract")
+        return
+    for name in dict.fromkeys(piece.indicator for piece in pieces):
+        say(f"{name}:")
+        for piece in pieces:
+            if piece.indicator == name:
+                say(f"  {piece.path}: {piece.what}")
+    raise typer.Exit(1)
 
 
 @app.command()

@@ -180,6 +180,13 @@ def _grouped(rows: list[dict[str, Any]], column: str = "customer_id") -> dict[st
     return groups
 
 
+def find_customer(snapshot: Path, name: str) -> str:
+    """The customer_id behind a customer_id or a source's id. Raises ``TieringError`` when none or several have it."""
+    with duckdb.connect(str(snapshot / DATABASE), read_only=True) as connection:
+        connection.execute("use marts")
+        return _resolve(connection, name)
+
+
 def _resolve(connection: duckdb.DuckDBPyConnection, name: str) -> str:
     ids = [
         customer_id
