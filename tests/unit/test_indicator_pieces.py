@@ -30,7 +30,6 @@ group by quotes.customer_id, quotes.as_of_date
 def project(tmp_path: Path) -> Path:
     for name in ("models", "seeds", "contract"):
         shutil.copytree(project_root() / "dbt_project" / name, tmp_path / "dbt_project" / name)
-    shutil.copy(project_root() / "dbt_project/dbt_project.yml", tmp_path / "dbt_project")
     return tmp_path
 
 
@@ -53,21 +52,17 @@ def test_a_new_model_is_told_everything_at_once(project: Path) -> None:
     found = {str(piece.path.relative_to("dbt_project")): piece.what for piece in missing_pieces(project)}
     assert {piece.indicator for piece in missing_pieces(project)} == {"quote_rate"}
     assert found == {
-        "dbt_project.yml": "add it to vars.indicators (a number) or level_indicators (a name)",
         str(
             (topics / "int_customer_indicators.sql").relative_to(dbt)
         ): "join int_indicators_quotes and select quote_rate",
-        "models/marts/indicators/fct_customer_indicators.sql": "select quote_rate",
-        "models/marts/indicators/fct_customer_indicators.yml": "add the column with description and data_type",
+        "models/marts/indicators/fct_customer_indicators.yml": "add the column with description and data_type "
+        "(a name that is scored: config: {meta: {level: true}})",
         "contract/marts.yml": 'raise the version, last of all: tiering contract --write --note "<why>"',
     }
 
-    add(dbt / "dbt_project.yml", "    - lifetime_value\n", "    - quote_rate\n")
     add(topics / "int_customer_indicators.sql", "    churn.churn_rate,\n", "    quotes.quote_rate,\n")
-    mart = dbt / "models/marts/indicators/fct_customer_indicators.sql"
-    add(mart, "    churn_rate,\n", "    quote_rate,\n")
     add(
-        mart.with_suffix(".yml"),
+        dbt / "models/marts/indicators/fct_customer_indicators.yml",
         "      - {name: churn_rate,",
         '      - {name: quote_rate, description: Won quotes, data_type: "decimal(18,6)"}\n',
     )
@@ -79,8 +74,8 @@ def test_a_new_model_is_told_everything_at_once(project: Path) -> None:
     ("file", "line"),
     [
         ("seeds/indicators.csv", "csat,"),
-        ("dbt_project.yml", "    - csat\n"),
-        ("models/marts/indicators/fct_customer_indicators.sql", "    csat,\n"),
+        ("models/intermediate/indicators/int_customer_indicators.sql", "    service.csat,"),
+        ("models/marts/indicators/fct_customer_indicators.yml", "      - {name: csat,"),
     ],
 )
 def test_a_piece_that_was_lost_is_named(file: str, line: str, project: Path) -> None:

@@ -18,11 +18,13 @@ from customer_tiering.company.workspace import project_root
 
 _PROJECT = Path("dbt_project")
 _DICTIONARY = _PROJECT / "seeds/indicators.csv"
-_VARIABLES = _PROJECT / "dbt_project.yml"
 _TOPICS = _PROJECT / "models/intermediate/indicators"
 _WIDE = _TOPICS / "int_customer_indicators.sql"
 _MART = _PROJECT / "models/marts/indicators/fct_customer_indicators.sql"
 _CONTRACT = _PROJECT / "contract/marts.yml"
+_HOW_TO_DOCUMENT = (
+    "add the column with description and data_type (a name that is scored: config: {meta: {level: true}})"
+)
 _KEYS = {"customer_id", "as_of_date"}
 _NOT_INDICATORS = {"annual_spend_status", "is_repeat_buyer", "preferred_category"}
 """Columns of the mart that say something about an indicator or a customer and are not scored."""
@@ -41,27 +43,23 @@ def missing_pieces(root: Path | None = None) -> list[Missing]:
     """Everything that the indicators of the project still lack, all at once; empty when they are complete."""
     root = root or project_root()
     dictionary = _dictionary(root)
-    numbers, levels = _listed(root)
     wide = (root / _WIDE).read_text(encoding="utf-8")
-    mart = (root / _MART).read_text(encoding="utf-8")
     (model,) = yaml.safe_load((root / _MART).with_suffix(".yml").read_text(encoding="utf-8"))["models"]
     documented = {column["name"] for column in model["columns"]} - _KEYS - _NOT_INDICATORS
     promised = yaml.safe_load((root / _CONTRACT).read_text(encoding="utf-8"))["marts"][model["name"]]["columns"]
     made = dict(_made(root))
     found = []
-    for name in sorted({*dictionary, *numbers, *levels, *documented, *made} - _NOT_INDICATORS):
+    for name in sorted({*dictionary, *documented, *made} - _NOT_INDICATORS):
         lacks = {
             _DICTIONARY: (
                 name in dictionary,
                 "add a row: labels, unit, definition, formula, source, time window",
             ),
-            _VARIABLES: (
-                name in numbers | levels,
-                "add it to vars.indicators (a number) or level_indicators (a name)",
-            ),
             _WIDE: (_names(wide, name), _how_to_select(name, made.get(name), wide)),
-            _MART: (_names(mart, name), f"select {name}"),
-            _MART.with_suffix(".yml"): (name in documented, "add the column with description and data_type"),
+            _MART.with_suffix(".yml"): (
+                name in documented,
+                _HOW_TO_DOCUMENT,
+            ),
             _CONTRACT: (name in promised, 'raise the version, last of all: tiering contract --write --note "<why>"'),
         }
         found += [Missing(name, path, what) for path, (there, what) in lacks.items() if not there]
@@ -71,11 +69,6 @@ def missing_pieces(root: Path | None = None) -> list[Missing]:
 def _dictionary(root: Path) -> set[str]:
     with (root / _DICTIONARY).open(encoding="utf-8", newline="") as stream:
         return {row["indicator"] for row in csv.DictReader(stream)}
-
-
-def _listed(root: Path) -> tuple[set[str], set[str]]:
-    variables = yaml.safe_load((root / _VARIABLES).read_text(encoding="utf-8"))["vars"]
-    return set(variables["indicators"]), set(variables["level_indicators"])
 
 
 def _made(root: Path) -> Iterator[tuple[str, str]]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -308,24 +309,27 @@ def shown_path(path: Path) -> str:
 
 
 def indicator_names() -> set[str]:
-    """Numeric indicators that a scheme may use: the list the models unpivot."""
-    return set(_project_variables()["indicators"])
+    """Numeric indicators that a scheme may use: the columns of ``fct_customer_indicators`` that are numbers."""
+    return {column["name"] for column in _indicator_columns() if column["data_type"].startswith(("decimal", "integer"))}
 
 
 def level_indicator_names() -> set[str]:
     """Indicators whose values are names (emerging, regional leader), scored by ``level_scores``."""
-    return set(_project_variables()["level_indicators"])
+    return {column["name"] for column in _indicator_columns() if column.get("config", {}).get("meta", {}).get("level")}
 
 
 def churn_feature_names() -> list[str]:
     """Columns of ``fct_churn_features`` that a churn model may use, in the order in which the models list them."""
-    return _project_variables()["churn_features"]
-
-
-def _project_variables() -> dict[str, list[str]]:
     text = (project_root() / "dbt_project" / "dbt_project.yml").read_text(encoding="utf-8")
-    variables: dict[str, list[str]] = yaml.safe_load(text)["vars"]
-    return variables
+    names: list[str] = yaml.safe_load(text)["vars"]["churn_features"]
+    return names
+
+
+def _indicator_columns() -> list[dict[str, Any]]:
+    path = project_root() / "dbt_project/models/marts/indicators/fct_customer_indicators.yml"
+    (model,) = yaml.safe_load(path.read_text(encoding="utf-8"))["models"]
+    columns: list[dict[str, Any]] = model["columns"]
+    return columns
 
 
 def read_seed(path: Path, seed: str, problems: list[str]) -> list[Row]:

@@ -47,7 +47,7 @@ used as (
 
 )
 
-{% for indicator in var('indicators') -%}
+{% for indicator in indicators('number') -%}
 select
     indicators.customer_id,
     indicators.as_of_date,
@@ -60,7 +60,7 @@ inner join used
 where used.indicator = '{{ indicator }}'
 union all
 {% endfor %}
-{% for indicator in var('level_indicators') -%}
+{% for indicator in indicators('level') -%}
 select
     indicators.customer_id,
     indicators.as_of_date,

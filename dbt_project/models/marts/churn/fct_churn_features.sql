@@ -1,4 +1,4 @@
--- The churn features as people and the training read them. The rule stands in int_churn_features.
+-- The churn features as people and the training read them. The rule is in int_churn_features.
 with features as (
 
     select * from {{ ref('int_churn_features') }}
@@ -6,60 +6,5 @@ with features as (
 )
 
 select
-    customer_id,
-    as_of_date,
-    last_order_on,
-    is_active_buyer,
-    recency_days,
-    tenure_days,
-    order_days,
-    orders_30d,
-    orders_90d,
-    orders_180d,
-    orders_365d,
-    orders_trend_30d,
-    orders_trend_90d,
-    orders_trend_180d,
-    orders_trend_365d,
-    spend_30d,
-    spend_90d,
-    spend_180d,
-    spend_365d,
-    spend_trend_30d,
-    spend_trend_90d,
-    spend_trend_180d,
-    spend_trend_365d,
-    average_gap_days,
-    gap_deviation_days,
-    longest_gap_days,
-    rhythm_ratio,
-    rhythm_excess,
-    categories_365d,
-    products_365d,
-    products_trend_180d,
-    tickets_90d,
-    tickets_365d,
-    complaints_90d,
-    complaints_365d,
-    complaints_change_90d,
-    open_tickets,
-    first_response_hours_365d,
-    resolution_hours_365d,
-    satisfaction_365d,
-    satisfaction_change,
-    logins_30d,
-    logins_before_30d,
-    logins_90d,
-    login_trend_90d,
-    days_since_login,
-    interactions_90d,
-    interaction_trend_90d,
-    participations_365d,
-    on_time_rate_365d,
-    days_overdue_365d,
-    days_overdue_change,
-    overdue_invoices,
-    tier_downgrades_365d,
-    tier_upgrades_365d,
-    orders_before_90d
+    {{ promised_columns() }}
 from features

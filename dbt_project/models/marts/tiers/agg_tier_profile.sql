@@ -37,7 +37,7 @@ measured as (
         tiers.scheme,
         tiers.effective_tier as tier,
         tiers.as_of_date,
-        {%- for indicator in var('indicators') %}
+        {%- for indicator in indicators('number') %}
         count(indicators.{{ indicator }}) as {{ indicator }}_counted,
         sum(cast(indicators.{{ indicator }} as decimal(24, 6))) as {{ indicator }}_total,
         {{ median_of('indicators.' ~ indicator) }} as {{ indicator }}_median,
@@ -54,7 +54,7 @@ measured as (
 
 sums as (
 
-    {% for indicator in var('indicators') -%}
+    {% for indicator in indicators('number') -%}
     select
         scheme,
         tier,

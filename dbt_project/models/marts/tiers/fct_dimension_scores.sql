@@ -1,4 +1,4 @@
--- The scores of each dimension as people read them. The rule stands in int_dimension_scores.
+-- The scores of each dimension as people read them. The rule is in int_dimension_scores.
 with scores as (
 
     select * from {{ ref('int_dimension_scores') }}
@@ -6,11 +6,5 @@ with scores as (
 )
 
 select
-    customer_id,
-    scheme,
-    dimension,
-    as_of_date,
-    score,
-    weight,
-    level
+    {{ promised_columns() }}
 from scores

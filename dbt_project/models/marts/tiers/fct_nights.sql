@@ -1,4 +1,4 @@
--- The nights as people read them. The rule stands in int_nights.
+-- The nights as people read them. The rule is in int_nights.
 with nights as (
 
     select * from {{ ref('int_nights') }}
@@ -6,7 +6,5 @@ with nights as (
 )
 
 select
-    as_of_date,
-    rules_version,
-    kind
+    {{ promised_columns() }}
 from nights

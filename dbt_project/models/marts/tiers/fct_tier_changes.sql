@@ -1,4 +1,4 @@
--- The changes of tiers as people read them. The rule stands in int_tier_changes.
+-- The changes of tiers as people read them. The rule is in int_tier_changes.
 with changes as (
 
     select * from {{ ref('int_tier_changes') }}
@@ -6,18 +6,5 @@ with changes as (
 )
 
 select
-    customer_id,
-    scheme,
-    as_of_date,
-    from_tier,
-    to_tier,
-    direction,
-    reason,
-    cause,
-    annual_spend,
-    from_score,
-    to_score,
-    data_points,
-    correction_points,
-    rule_points
+    {{ promised_columns() }}
 from changes
