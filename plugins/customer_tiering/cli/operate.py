@@ -105,7 +105,7 @@ def rollback(
     for name in done.withdrawn:
         say(f"  set aside: held/{name}")
     say("the next night continues from it and computes the nights in between again; it tells people where that differs")
-    say("from what they were told, corrections included. To fix a night now, correct the source and run it again.")
+    say("from what they were told, corrections included. To fix a night now: correct its source, run it again.")
     show_publication(company)
 
 
