@@ -96,6 +96,7 @@ def test_rows_and_loads_are_decided_from_the_command_line(acme: Acme) -> None:
     assert counts["erp.order_lines.order_exists"] == (2, "2026-03-01", 0)
     assert {"source": "erp", "entity": "orders", "open": 2} in listed["rows"]
     assert f"{status}" in done("--profile", "acme"), "without a subcommand: list"
+    assert done("-p", "acme", "list") == done("list", "-p", "acme")
     held = rows_of(status)
     assert set(held) == {"SO9", "SO10"}
     assert held["SO9"]["failures"][0] == {
@@ -121,16 +122,16 @@ def test_rows_and_loads_are_decided_from_the_command_line(acme: Acme) -> None:
         (("waive", "erp.orders.nothing", "--until", "2026-04-01", *WHO), "there is no rule erp.orders.nothing"),
         (("waive", dated, "--until", "2026-04-01", *WHO), "cannot be waived"),
         (("waive", "erp.orders.order_no_unique", "--until", "2026-04-01", *WHO), "keeps nothing out"),
-        (("waive", status, "--until", "soon", *WHO), "--until soon is no date"),
+        (("waive", status, "--until", "soon", *WHO), "--until soon is not a date"),
         (("waive", status, "--until", "2026-02-28", *WHO), "lies before the last night 2026-03-01"),
-        (("waive", status, "--until", "2026-04-01", "--key", "status=x", *WHO), "status: no part of the key"),
+        (("waive", status, "--until", "2026-04-01", "--key", "status=x", *WHO), "status: not part of the key"),
         (("waive", status, "--until", "2026-04-01", "--key", "SO9", *WHO), "not of the form column=value"),
         (("waive", "ticketing.ratings.score_range", "--until", "2026-04-01", *WHO), "has no entity"),
         (("accept-load", "erp.orders", "1.0", *WHO), "erp has no load 1.0"),
         (("accept-load", "erp.orders", held["SO9"]["load_id"], *WHO), "already through the gate"),
         (("accept-load", "erp.nothing", "1.0", *WHO), "has no entity 'erp.nothing'"),
         (("revoke", "D-0001", *WHO), "there is no decision D-0001"),
-        (("-p", "acme", "list"), "--profile stands before the subcommand"),
+        (("-p", "other", "list", "--profile", "acme"), "with different values: other, acme"),
     ):
         assert problem in refused(*arguments)
     assert not (acme.workspace.decisions / FILE).exists(), "nothing was decided by mistake"

@@ -107,7 +107,7 @@ def test_show_and_told(shop: Shop) -> None:
     assert "last error: the server answered 503" in text
     assert "- Name C1 (C1): Gold → Silver, down · ann · value" in text
     assert "no message has the id 'zzz'" in refusal("show", "zzz")
-    assert "noted without a message" in call("told", "C1").stdout
+    assert "recorded without a message" in call("told", "C1").stdout
     assert "nobody was told anything about C9" in refusal("told", "C9")
     call("retry", "--now")
     assert first[:8] in call("told", "C1").stdout
@@ -129,7 +129,7 @@ def test_retry_compares_first(shop: Shop) -> None:
     """A promoted replay has taken a change back: it is not told any more."""
     shop.publish(BEFORE | {"C2": AFTER["C2"]}, "2026-03-02")
     result = call("retry", "--now")
-    assert "1 were cancelled" in result.stdout
+    assert "1 cancelled" in result.stdout
     (request,) = shop.receiver.requests
     assert [message["customer_id"] for message in request.content["messages"]] == ["C2"]
 
@@ -143,7 +143,7 @@ def test_resend_repeats_with_the_same_id_but_never_what_is_no_longer_so(shop: Sh
     assert shop.receiver.requests[1].content["id"] == first
     assert [row["state"] for row in listed()] == ["sent", "sent"]
     shop.night(BEFORE, "2026-03-03")
-    assert "says what is no longer so" in refusal("resend", first)
+    assert "says what is no longer true" in refusal("resend", first)
     assert len(shop.receiver.requests) == 3
 
 
@@ -152,8 +152,8 @@ def test_resend_sends_nothing_that_a_rollback_has_withdrawn(shop: Shop) -> None:
     assert "hook 1" in call("resend", next(row["message_id"] for row in listed() if row["customer_id"] == "C1")).stdout
     told, waiting = (row["message_id"] for row in sorted(listed(), key=lambda row: str(row["customer_id"])))
     shop.publish(BEFORE, "2026-03-01")
-    assert "says what is no longer so" in refusal("resend", waiting)
-    assert "says what is no longer so" in refusal("resend", told)
+    assert "says what is no longer true" in refusal("resend", waiting)
+    assert "says what is no longer true" in refusal("resend", told)
     assert len(shop.receiver.requests) == 1
     assert [row["state"] for row in listed() if row["message_id"] == waiting] == ["superseded"]
 
@@ -162,12 +162,12 @@ def test_resend_of_all_that_failed_compares_first(shop: Shop) -> None:
     shop.publish(BEFORE, "2026-03-01")
     result = call("resend", "--failed")
     assert "sent: hook 0, gone 0, mail 0" in result.stdout
-    assert "2 were cancelled" in result.stdout
+    assert "2 cancelled" in result.stdout
     assert shop.receiver.requests == []
 
 
 def test_a_test_message_goes_out_and_is_not_noted(shop: Shop) -> None:
-    assert "the test message was taken" in call("test", "hook").stdout
+    assert "the test message was accepted" in call("test", "hook").stdout
     assert shop.receiver.requests[0].content["title"] == "Test message: shop"
     assert len(listed()) == 2
     problem = refusal("test", "gone")
@@ -185,5 +185,5 @@ def test_a_test_message_goes_out_and_is_not_noted(shop: Shop) -> None:
 def test_before_any_night_there_is_nothing(shop: Shop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TIERING_VAR", str(tmp_path / "empty"))
     for arguments in (["list"], ["show", "x"], ["told", "x"], ["retry"], ["resend", "--failed"]):
-        assert "shop has told nobody anything yet" in refusal(*arguments)
+        assert "shop has not told anybody anything yet" in refusal(*arguments)
     assert not (tmp_path / "empty").exists()

@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 from click.testing import Result
+from typer.core import TyperGroup
 from typer.testing import CliRunner
 
 from customer_tiering import __version__
@@ -61,6 +65,34 @@ def refusal(*arguments: str) -> str:
     return text
 
 
+def root() -> Any:
+    return typer.main.get_command(app)
+
+
+def commands_of(group: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every command that can be run, by its words."""
+    for name, command in group.commands.items():
+        if isinstance(command, TyperGroup):
+            yield from commands_of(command, f"{path}{name} ")
+        else:
+            yield f"{path}{name}", command
+
+
+COMMANDS = dict(commands_of(root()))
+COMPANY_COMMANDS = {
+    name: command for name, command in COMMANDS.items() if any(p.name == "profile" for p in command.params)
+}
+
+
+def parsed_profile(arguments: list[str]) -> str:
+    """The profile that a command would be called with."""
+    command, name, rest, context = root(), "tiering", arguments, None
+    while isinstance(command, TyperGroup):
+        context = command.make_context(name, rest, parent=context)
+        name, command, rest = command.resolve_command(context, [*context._protected_args, *context.args])
+    return str(command.make_context(name, rest, parent=context).params["profile"])
+
+
 def test_help_lists_the_commands() -> None:
     result = call("--help")
     assert result.exit_code == 0
@@ -84,6 +116,7 @@ def test_the_installed_command_shows_problem_and_next_step_without_a_traceback(p
 
 def test_version() -> None:
     assert call("version").stdout == f"{__version__}\n"
+    assert call("--version").stdout == f"{__version__}\n"
 
 
 @pytest.mark.parametrize("command", ["run", "checksum", "quarantine", "seeds"])
@@ -172,3 +205,119 @@ def test_a_copy_to_postgres_needs_a_target_and_a_publication(profiles: Path) -> 
 def test_contract_options_that_would_do_nothing_are_refused(profiles: Path) -> None:
     assert "nothing is written without --write" in refusal("contract", "--note", "x", "--profile", "small")
     assert "nothing is written without --write" in refusal("contract", "--breaking", "--profile", "small")
+
+
+# --- the commands, their groups and their options ------------------------------------------------------------------
+
+
+def test_every_command_stands_in_a_panel_of_the_help() -> None:
+    panels = {name: command.rich_help_panel for name, command in root().commands.items()}
+    assert {name for name, panel in panels.items() if not panel} == set()
+    assert set(panels.values()) == {"Night", "Look", "Rules and models", "Data", "People", "Operate"}
+    shown = call("--help").stdout
+    for title in set(panels.values()):
+        assert f"─ {title} ─" in shown
+    assert "─ Commands ─" not in shown
+
+
+def test_every_command_and_option_says_what_it_does() -> None:
+    assert len(COMMANDS) > 35
+    silent = [name for name, command in COMMANDS.items() if not command.help]
+    silent += [
+        f"{name} {param.name}" for name, command in COMMANDS.items() for param in command.params if not param.help
+    ]
+    assert silent == []
+
+
+def test_the_help_needs_no_heavy_module() -> None:
+    """Seconds before a help is shown are seconds for every command."""
+    code = "import sys, customer_tiering.cli.main; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "customer_tiering.cli.main" in loaded
+    heavy = {"airflow", "dbt", "dlt", "duckdb", "great_expectations", "pandas", "pydantic", "sklearn"}
+    assert heavy & set(loaded) == set()
+
+
+def test_only_commands_that_concern_no_company_take_no_profile() -> None:
+    assert {name for name in COMMANDS if name not in COMPANY_COMMANDS} == {"ahp", "sample", "version"}
+
+
+@pytest.mark.parametrize("command", COMPANY_COMMANDS)
+def test_a_profile_may_stand_before_or_after_any_command(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In front of each of its words and behind them; what would be called is looked at, nothing is run."""
+    path, needed = command.split(), []
+    for param in COMPANY_COMMANDS[command].params:
+        if param.required:
+            needed += ["x"] if param.param_type_name == "argument" else [param.opts[0], "x"]
+    monkeypatch.setenv("TIERING_PROFILE", "elsewhere")
+    for option in (["--profile", "acme"], ["--profile=acme"], ["-p", "acme"], ["-pacme"]):
+        for position in range(len(path) + 1):
+            assert parsed_profile([*path[:position], *option, *path[position:], *needed]) == "acme"
+        assert parsed_profile([*path, *needed, *option]) == "acme"
+        assert parsed_profile([*option, *path, *needed, *option]) == "acme"
+    assert parsed_profile([*path, *needed]) == "elsewhere"
+    monkeypatch.delenv("TIERING_PROFILE")
+    assert parsed_profile([*path, *needed]) == "sample"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("seeds",),
+        ("checksum",),
+        ("quarantine", "list"),
+        ("alerts", "list"),
+        ("identity", "C1"),
+        ("identity", "show", "C1"),
+    ],
+)
+def test_a_profile_before_the_command_is_the_one_it_works_on(command: tuple[str, ...], profiles: Path) -> None:
+    for position in range(len(command) + 1):
+        arguments = [*command[:position], "--profile", "gamma", *command[position:]]
+        assert "unknown profile 'gamma'; there are: small" in refusal(*arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("-p", "small", "seeds", "--profile", "other"),
+        ("-p", "small", "quarantine", "list", "-p", "other"),
+        ("quarantine", "--profile=small", "list", "-pother"),
+        ("-p", "small", "alerts", "-p", "other", "list"),
+        ("seeds", "-p", "small", "-p", "other"),
+        ("identity", "C1", "-p", "small", "--profile", "other"),
+    ],
+)
+def test_two_different_profiles_are_refused(arguments: tuple[str, ...], profiles: Path) -> None:
+    problem = refusal(*arguments)
+    assert "--profile is given more than once, with different values: small, other" in problem
+    assert "give it once" in problem
+
+
+def test_the_same_profile_twice_is_fine(profiles: Path) -> None:
+    assert "the rules of small are sound" in words(call("-p", "small", "seeds", "--profile", "small").stdout)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (("quarantien",), "quarantine"),
+        (("whatif",), "what-if"),
+        (("-p", "small", "sedes"), "seeds"),
+        (("quarantine", "-p", "small", "lits"), "list"),
+        (("alerts", "resent", "abc"), "resend"),
+        (("identity", "reveiw"), "review"),
+        (("identity", "merg", "C1", "C2"), "merge"),
+    ],
+)
+def test_a_mistyped_command_suggests_the_nearest(arguments: tuple[str, ...], meant: str, profiles: Path) -> None:
+    result = call(*arguments)
+    assert result.exit_code == 2
+    assert f"Did you mean '{meant}'" in result.stderr
+
+
+def test_a_word_far_from_every_command_suggests_nothing() -> None:
+    result = call("xylophone")
+    assert result.exit_code == 2
+    assert "No such command 'xylophone'" in result.stderr
+    assert "Did you mean" not in result.stderr

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -11,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from customer_tiering.cli.common import DEFAULT_PROFILE, ProfileOption, console, guarded
+from customer_tiering.cli.common import (
+    DEFAULT_PROFILE,
+    JsonOption,
+    ProfileOption,
+    command_group,
+    console,
+    print_json,
+    reach_company,
+    say,
+)
 from customer_tiering.errors import TieringError
 
 if TYPE_CHECKING:
@@ -20,43 +28,35 @@ if TYPE_CHECKING:
     from customer_tiering.alerts.tell import AlertResult, Sender
     from customer_tiering.company.profile import Profile
 
-app = typer.Typer(
-    help="What people were told, what still waits, and sending it.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
-
-JsonOption = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
+app = command_group("What people were told, what still waits, and sending it.")
 
 
-def command(name: str) -> Any:
-    """Register a subcommand."""
-    return lambda function: app.command(name)(guarded(function))
-
-
-@command("list")
+@app.command("list")
 def list_messages(
     profile: ProfileOption = DEFAULT_PROFILE,
     state: Annotated[
-        str, typer.Option("--state", help="due, sending, sent, failed, given_up or superseded; default: all.")
+        str,
+        typer.Option(
+            "--state", help="Only messages in this state: due, sending, sent, failed, given_up or superseded."
+        ),
     ] = "",
-    channel: Annotated[str, typer.Option("--channel", help="Only this channel.")] = "",
-    limit: Annotated[int, typer.Option("--limit", min=1, help="The newest so many.")] = 50,
+    channel: Annotated[str, typer.Option("--channel", help="Only messages of this channel.")] = "",
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most this many, the newest.")] = 50,
     as_json: JsonOption = False,
 ) -> None:
-    """List messages, the newest last: id, state, channel, recipient, what it says, tries and last error."""
+    """List messages, newest last: id, state, channel, recipient, what they say, tries and last error."""
     from customer_tiering.alerts.messages import STATES
 
     if state and state not in STATES:
         raise TieringError(f"there is no state {state!r}", f"use one of {', '.join(STATES)}")
-    with _looking(_load(profile)) as ledger:
+    with _looking(reach_company(profile)) as ledger:
         messages = ledger.messages(states=[state] if state else (), channel=channel)
     shown = messages[-limit:]
     if as_json:
-        print(json.dumps([_plain(message) for message in shown], ensure_ascii=False, indent=2))
+        print_json([_plain(message) for message in shown])
         return
     if not shown:
-        _say("there is no such message")
+        say("there is no such message")
         return
     table = Table("id", "night", "state", "channel", "for", "message", "tries", "last error")
     for message in shown:
@@ -72,24 +72,24 @@ def list_messages(
         )
     console.print(table)
     if len(messages) > len(shown):
-        _say(f"{len(messages) - len(shown):,} older ones are not shown: --limit {len(messages)}")
+        say(f"{len(messages) - len(shown):,} older ones are not shown; to see them: --limit {len(messages)}")
 
 
-@command("show")
+@app.command("show")
 def show(
-    message_id: Annotated[str, typer.Argument(help="Id of a message, or its beginning; or of a digest.")],
+    message_id: Annotated[str, typer.Argument(help="Id of a message or a digest, or its beginning.")],
     profile: ProfileOption = DEFAULT_PROFILE,
 ) -> None:
-    """Show one message: what it says, its state, tries, next try, and the letter it went out with."""
-    with _looking(_load(profile)) as ledger:
+    """Show one message: what it says, its state, tries, next try, and the letter that carried it."""
+    with _looking(reach_company(profile)) as ledger:
         message = ledger.find(message_id)
         together = [other for other in ledger.messages() if message.letter_id and other.letter_id == message.letter_id]
         text = ledger.letter_text(message.letter_id)
     for name, value in _plain(message).items():
         if value not in ("", {}, False):
-            _say(f"{name.replace('_', ' ')}: {value}")
+            say(f"{name.replace('_', ' ')}: {value}")
     if text is not None:
-        _say(f"\nletter {message.letter_id} ({len(together)} message(s))\n{text[0]}\n\n{text[1]}")
+        say(f"\nletter {message.letter_id} ({len(together)} message(s))\n{text[0]}\n\n{text[1]}")
     if len(together) > 1:
         table = Table("id", "state", "message")
         for other in together:
@@ -97,12 +97,13 @@ def show(
         console.print(table)
 
 
-@command("told")
+@app.command("told")
 def told(
-    customer: Annotated[str, typer.Argument(help="customer_id.")], profile: ProfileOption = DEFAULT_PROFILE
+    customer: Annotated[str, typer.Argument(help="customer_id, as tiering explain shows it.")],
+    profile: ProfileOption = DEFAULT_PROFILE,
 ) -> None:
-    """Show what was last said about a customer, per channel and recipient, and every message about it."""
-    with _looking(_load(profile)) as ledger:
+    """Show what people were last told about a customer, by channel and recipient, and every message about it."""
+    with _looking(reach_company(profile)) as ledger:
         rows, messages = ledger.told(customer), ledger.messages(customer_id=customer)
     if not rows and not messages:
         raise TieringError(
@@ -110,23 +111,23 @@ def told(
         )
     table = Table("about", "channel", "for", "state", "night", "by")
     for row in rows:
-        by = row["message_id"][:8] if row["message_id"] else "noted without a message"
+        by = row["message_id"][:8] if row["message_id"] else "recorded without a message"
         table.add_row(row["scheme"], row["channel"], row["recipient"], row["state"], row["as_of_date"], by)
     console.print(table)
     for message in messages:
-        _say(f"{message.as_of_date}  {message.message_id[:8]}  {message.state:<10}  {_gist(message)}")
+        say(f"{message.as_of_date}  {message.message_id[:8]}  {message.state:<10}  {_gist(message)}")
 
 
-@command("retry")
+@app.command("retry")
 def retry(
     profile: ProfileOption = DEFAULT_PROFILE,
-    now: Annotated[bool, typer.Option("--now", help="Also what is to rest still after a failed try.")] = False,
+    now: Annotated[bool, typer.Option("--now", help="Also messages that still rest after a failed try.")] = False,
 ) -> None:
-    """Send what waits, after comparing it with what is published; exit code 1 when something failed again."""
+    """Send what waits, after checking it against what is published; exit code 1 when something failed again."""
     from customer_tiering.alerts.tell import tell_changes
     from customer_tiering.publish.snapshot import current_folder, read_manifest
 
-    loaded = _load(profile)
+    loaded = reach_company(profile)
     with _sending(loaded) as ledger:
         folder = current_folder(loaded.workspace)
         if folder is None:  # then only notices can wait
@@ -138,24 +139,24 @@ def retry(
     _conclude(result)
     if resting and not any(result.failed.values()):
         first = min(message.next_attempt_at for message in resting)
-        _say(
+        say(
             f"{len(resting)} message(s) rest until {first} (UTC) or later; to send them now: tiering alerts retry --now"
         )
 
 
-@command("resend")
+@app.command("resend")
 def resend(
-    message_ids: Annotated[list[str] | None, typer.Argument(help="Ids, or their beginnings.")] = None,
-    failed: Annotated[bool, typer.Option("--failed", help="All that failed or were given up.")] = False,
+    message_ids: Annotated[list[str] | None, typer.Argument(help="Ids of messages, or their beginnings.")] = None,
+    failed: Annotated[bool, typer.Option("--failed", help="All messages that failed or were given up.")] = False,
     profile: ProfileOption = DEFAULT_PROFILE,
 ) -> None:
-    """Send messages once more with the id they have, also those that were sent or given up.
+    """Send messages once more under the same id, also those that were sent or given up.
 
     What is no longer published is cancelled or refused.
     """
     if bool(message_ids) == failed:
         raise TieringError("which messages?", "give ids (tiering alerts list), or --failed")
-    loaded = _load(profile)
+    loaded = reach_company(profile)
     with _sending(loaded) as ledger, _compared(loaded, ledger) as (sender, result):
         if failed:
             wanted = {message.message_id for message in ledger.messages(states=["failed", "given_up"])}
@@ -170,16 +171,16 @@ def resend(
     _conclude(result)
 
 
-@command("test")
+@app.command("test")
 def test(
     channel: Annotated[str, typer.Argument(help="Name of a channel of the profile.")],
-    to: Annotated[str, typer.Option("--to", help="Recipient, where the channel addresses persons.")] = "",
+    to: Annotated[str, typer.Option("--to", help="Recipient, if the channel writes to single persons.")] = "",
     profile: ProfileOption = DEFAULT_PROFILE,
 ) -> None:
-    """Send a test message over a channel and say what happened; nothing is noted in the ledger."""
+    """Send a test message over a channel and say what happened; the ledger does not record it."""
     from customer_tiering.alerts.tell import send_test
 
-    loaded = _load(profile)
+    loaded = reach_company(profile)
     if channel not in loaded.channels:
         raise TieringError(
             f"profile {profile} has no channel {channel!r}", f"use one of {', '.join(loaded.channels) or 'none'}"
@@ -190,16 +191,7 @@ def test(
         raise TieringError(
             f"channel {channel}{whom}: {outcome.error}", "check its URL or connection, its server and its secret"
         )
-    _say(f"channel {channel}{whom}: the test message was taken")
-
-
-def _load(profile: str) -> Profile:
-    from customer_tiering.airflow.home import reach_connections
-    from customer_tiering.company.profile import load_profile
-
-    loaded = load_profile(profile)
-    reach_connections(loaded)
-    return loaded
+    say(f"channel {channel}{whom}: the test message was accepted")
 
 
 @contextmanager
@@ -208,7 +200,7 @@ def _looking(profile: Profile) -> Iterator[Ledger]:
 
     if not (profile.workspace.ledger / FILE).exists():
         raise TieringError(
-            f"{profile.name} has told nobody anything yet", f"run a night first: make run PROFILE={profile.name}"
+            f"{profile.name} has not told anybody anything yet", f"run a night first: make run PROFILE={profile.name}"
         )
     with read_ledger(profile.workspace.ledger) as ledger:
         yield ledger
@@ -252,15 +244,15 @@ def _refuse_stale(ledger: Ledger, message: Message) -> None:
         stale = not last or any(other.line == message.line for other in newer)
     if stale:
         raise TieringError(
-            f"message {message.message_id[:8]} says what is no longer so, or what a later one has said anew",
+            f"message {message.message_id[:8]} says what is no longer true, or what a later one has said again",
             f"see tiering alerts told {message.customer_id}",
         )
 
 
 def _conclude(result: AlertResult) -> None:
-    _say(f"sent: {', '.join(f'{name} {count}' for name, count in result.sent.items()) or 'nothing'}")
+    say(f"sent: {', '.join(f'{name} {count}' for name, count in result.sent.items()) or 'nothing'}")
     if result.superseded:
-        _say(f"{result.superseded} were cancelled: what they say is no longer so")
+        say(f"{result.superseded} cancelled: what they say is no longer true")
     broken = {name: count for name, count in result.failed.items() if count}
     if broken:
         shown = "; ".join(f"{name}: {count} failed ({result.errors.get(name, '')})" for name, count in broken.items())
@@ -276,7 +268,3 @@ def _gist(message: Message) -> str:
     if not message.customer_id:
         return message.line.scheme.replace("_", " ")
     return f"{message.customer_name or message.customer_id}: {message.from_state or '?'} → {message.to_state}"
-
-
-def _say(text: str) -> None:
-    console.print(text, highlight=False, soft_wrap=True)

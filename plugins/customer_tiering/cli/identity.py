@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,8 +11,16 @@ import typer
 from rich.table import Table
 from typer.core import TyperGroup
 
-from customer_tiering.cli.common import DEFAULT_PROFILE, ProfileOption, console, show_error
-from customer_tiering.errors import TieringError
+from customer_tiering.cli.common import (
+    DEFAULT_PROFILE,
+    OwnerOption,
+    ProfileOption,
+    ReasonOption,
+    command_group,
+    console,
+    load_company,
+    say,
+)
 
 if TYPE_CHECKING:
     from customer_tiering.identity.decisions import ManualDecision
@@ -28,43 +38,34 @@ _METHODS = {
 }
 
 
+def _may_be_command(word: str, commands: Collection[str]) -> bool:
+    # Ids have digits or capitals: a plain word that looks like a command is a mistyped one, and is reported as such.
+    return word in commands or (word.isalpha() and word.islower() and bool(get_close_matches(word, commands)))
+
+
 class _CustomerByDefault(TyperGroup):
-    """``tiering identity erp-C1`` means ``tiering identity show erp-C1``. Errors are shown as everywhere else."""
+    """``tiering identity erp-C1`` means ``tiering identity show erp-C1``."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+        if args and not args[0].startswith("-") and not _may_be_command(args[0], self.commands):
             args = ["show", *args]
         return super().resolve_command(ctx, args)
 
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except TieringError as error:
-            show_error(error)
-            raise typer.Exit(1) from error
 
-
-app = typer.Typer(
-    cls=_CustomerByDefault,
-    help="Which records are one customer; tiering identity CUSTOMER explains one.",
-    no_args_is_help=True,
-)
-OwnerOption = Annotated[str, typer.Option("--owner", help="Who decides.")]
-ReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept with the decision.")]
-CustomerArgument = Annotated[str, typer.Argument(help="customer_id, a former one, or a source's id.")]
+app = command_group("Which records are one customer; tiering identity CUSTOMER explains one.", _CustomerByDefault)
+CustomerArgument = Annotated[str, typer.Argument(help="customer_id, a former one, or the id in a source.")]
 
 
 @app.command()
 def show(customer: CustomerArgument, profile: ProfileOption = DEFAULT_PROFILE) -> None:
-    """Explain a customer: its records, since when and why they belong to it, and what may belong to it, too."""
-    from customer_tiering.company.profile import load_profile
+    """Explain a customer: its records, since when and why they belong to it, and which others may belong to it."""
     from customer_tiering.identity.manual import explain_identity
 
-    loaded = load_profile(profile)
+    loaded = load_company(profile)
     found = explain_identity(loaded, customer)
-    _say(f"{found.customer_id}: {len(found.members)} record(s)")
+    say(f"{found.customer_id}: {len(found.members)} record(s)")
     if found.customer_id != customer and customer in {row.record_id for row in found.members}:
-        _say(f"{customer} is an alias of it")
+        say(f"{customer} is one of its records")
     table = Table("record", "since", "why", "agreed", "with", "weight")
     for row in found.members:
         weight = "" if row.weight is None else f"{row.weight} ({row.model_version})"
@@ -81,21 +82,20 @@ def show(customer: CustomerArgument, profile: ProfileOption = DEFAULT_PROFILE) -
         console.print(_manual_table(found.manual))
     near = [row for row in _review(loaded) if found.customer_id in (row["left_customer_id"], row["right_customer_id"])]
     if near:
-        _say("may belong to it, too 可能属于同一客户:")
+        say("may also belong to it 可能属于同一客户:")
         console.print(_review_table(near))
 
 
 @app.command()
 def review(profile: ProfileOption = DEFAULT_PROFILE) -> None:
-    """List the pairs of customers that may be one and wait for a person, the likeliest first."""
-    from customer_tiering.company.profile import load_profile
+    """List pairs of customers that may be one and wait for a decision, the likeliest first."""
 
-    rows = _review(load_profile(profile))
+    rows = _review(load_company(profile))
     if not rows:
-        _say("nothing waits for a decision")
+        say("nothing waits for a decision")
         return
     console.print(_review_table(rows))
-    _say("decide with: tiering identity merge <customer> <customer>, or: tiering identity apart <customer> <customer>")
+    say("decide with: tiering identity merge <customer> <customer>, or: tiering identity apart <customer> <customer>")
 
 
 @app.command()
@@ -103,11 +103,10 @@ def merge(
     customer: CustomerArgument, other: CustomerArgument, owner: OwnerOption, reason: ReasonOption,
     profile: ProfileOption = DEFAULT_PROFILE,
 ) -> None:  # fmt: skip
-    """Two customers are one, from the next night on; the id that was seen first stays."""
-    from customer_tiering.company.profile import load_profile
+    """Decide that two customers are one, from the next night on; the id that was seen first stays."""
     from customer_tiering.identity.manual import merge as decide_merge
 
-    _confirm(decide_merge(load_profile(profile), customer, other, owner, reason))
+    _confirm(decide_merge(load_company(profile), customer, other, owner, reason))
 
 
 @app.command()
@@ -115,11 +114,10 @@ def apart(
     customer: CustomerArgument, other: CustomerArgument, owner: OwnerOption, reason: ReasonOption,
     profile: ProfileOption = DEFAULT_PROFILE,
 ) -> None:  # fmt: skip
-    """Two customers are two, whatever agrees; the pair leaves the review list for good."""
-    from customer_tiering.company.profile import load_profile
+    """Decide that two customers are two, whatever agrees; the pair leaves the review list for good."""
     from customer_tiering.identity.manual import keep_apart
 
-    _confirm(keep_apart(load_profile(profile), customer, other, owner, reason))
+    _confirm(keep_apart(load_company(profile), customer, other, owner, reason))
 
 
 @app.command()
@@ -130,26 +128,24 @@ def split(
     reason: ReasonOption,
     profile: ProfileOption = DEFAULT_PROFILE,
 ) -> None:
-    """A record leaves its customer, from the next night on."""
-    from customer_tiering.company.profile import load_profile
+    """Take a record out of its customer, from the next night on."""
     from customer_tiering.identity.manual import split as decide_split
 
-    _confirm(decide_split(load_profile(profile), source, key, owner, reason))
+    _confirm(decide_split(load_company(profile), source, key, owner, reason))
 
 
 @app.command()
 def estimate(
     labels: Annotated[Path, typer.Option("--labels", help="CSV with true_company, source, source_key.")],
     out: Annotated[Path, typer.Option("--out", help="File to write the parameters to.")],
-    version: Annotated[str, typer.Option("--version", help="Version that decisions will name.")],
+    version: Annotated[str, typer.Option("--version", help="Version of the model, which decisions will name.")],
     profile: ProfileOption = DEFAULT_PROFILE,
 ) -> None:
-    """Estimate the match model from labelled records of a company; nothing uses it until it is put in place."""
-    from customer_tiering.company.profile import load_profile
+    """Estimate the match model from labelled records of a company; it is not used until it is put in place."""
     from customer_tiering.identity.matching import estimate_from_file
 
-    estimate_from_file(load_profile(profile), labels, out, version)
-    _say(f"wrote {out}; compare it with the model in use before it takes its place (docs/identity.md)")
+    estimate_from_file(load_company(profile), labels, out, version)
+    say(f"wrote {out}; compare it with the model in use before it takes its place (docs/identity.md)")
 
 
 def _review(profile: Any) -> list[dict[str, Any]]:
@@ -197,8 +193,4 @@ def _manual_table(decisions: list[ManualDecision]) -> Table:
 
 def _confirm(entry: Entry) -> None:
     console.print(_manual_table([entry.decision]))
-    _say("from the next night on" if entry.is_new else "this was decided before; nothing is added")
-
-
-def _say(text: str) -> None:
-    console.print(text, highlight=False)
+    say("from the next night on" if entry.is_new else "this was decided before; nothing was added")

@@ -2,58 +2,57 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import duckdb
 import typer
 from rich.table import Table
 
-from customer_tiering.cli.common import DEFAULT_PROFILE, ProfileOption, console, guarded
-from customer_tiering.company.profile import Profile, load_profile
-from customer_tiering.errors import DecisionError, TieringError
+from customer_tiering.cli.common import (
+    DEFAULT_PROFILE,
+    JsonOption,
+    OwnerOption,
+    ProfileOption,
+    ReasonOption,
+    command_group,
+    console,
+    load_company,
+    parse_day,
+    print_json,
+    say,
+)
+from customer_tiering.errors import DecisionError
 
-app = typer.Typer(help="Rows kept out and loads held: list, show, and decide.", pretty_exceptions_enable=False)
+if TYPE_CHECKING:
+    import duckdb
 
-OwnerOption = Annotated[str, typer.Option("--owner", help="Who decides (a person who can be asked).")]
-ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it stays visible beside the rows.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
+    from customer_tiering.company.profile import Profile
+
+app = command_group("Rows kept out and loads held: list, show, and decide; without a command: list.")
+
 EntityArgument = Annotated[str, typer.Argument(help="Entity of a source, for example erp.orders.")]
-LoadsArgument = Annotated[list[str], typer.Argument(help="Load ids, as the error of the held night names them.")]
+LoadsArgument = Annotated[list[str], typer.Argument(help="Load ids, as the error of the held night shows them.")]
 
 
-def command(name: str) -> Any:
-    """Register a subcommand."""
-    return lambda function: app.command(name)(guarded(function))
-
-
-@app.callback(invoke_without_command=True)
-@guarded
+@app.callback(invoke_without_command=True, no_args_is_help=False)
 def quarantine(context: typer.Context, profile: ProfileOption = DEFAULT_PROFILE) -> None:
-    """Rows kept out and loads held: list, show, and decide. Without a subcommand: list."""
+    """Without a command: list."""
     if context.invoked_subcommand is None:
         list_rules(profile)
-    elif str(getattr(context.get_parameter_source("profile"), "name", "")) == "COMMANDLINE":
-        raise TieringError(
-            "--profile stands before the subcommand, which would not see it",
-            f"write: tiering quarantine {context.invoked_subcommand} … --profile {profile}",
-        )
 
 
-@command("list")
+@app.command("list")
 def list_rules(profile: ProfileOption = DEFAULT_PROFILE, as_json: JsonOption = False) -> None:
     """Count the rows in quarantine by source, entity and rule; a row counts under each rule that it breaks."""
     from customer_tiering.gate.quarantine import count_by_status, last_night, open_by_rule
 
-    with _warehouse(load_profile(profile)) as connection:
+    with _warehouse(load_company(profile)) as connection:
         rules, statuses, night = open_by_rule(connection), count_by_status(connection), last_night(connection)
     for rule in rules:
         rule["oldest_days"] = (night - rule["oldest"]).days if night else 0
     if as_json:
-        _print_json({"night": night, "rules": rules, "rows": statuses})
+        print_json({"night": night, "rules": rules, "rows": statuses})
         return
     table = Table("rule", "reason", "rows", "oldest")
     for rule in rules:
@@ -65,21 +64,25 @@ def list_rules(profile: ProfileOption = DEFAULT_PROFILE, as_json: JsonOption = F
         console.print(f"{counts['source']}.{counts['entity']}: {shown}", highlight=False)
 
 
-@command("show")
+@app.command("show")
 def show(
-    rows: Annotated[list[str] | None, typer.Argument(help="Names of rows, as this command prints them.")] = None,
+    rows: Annotated[
+        list[str] | None, typer.Argument(help="Only these rows, by the names that this command prints.")
+    ] = None,
     profile: ProfileOption = DEFAULT_PROFILE,
     rule: Annotated[str, typer.Option("--rule", help="Only rows that break this rule.")] = "",
     entity: Annotated[str, typer.Option("--entity", help="Only rows of this entity, for example erp.orders.")] = "",
-    closed: Annotated[bool, typer.Option("--all", help="Also rows that left quarantine, and rejected ones.")] = False,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many rows.")] = 20,
+    closed: Annotated[
+        bool, typer.Option("--all", help="Also show rows that left quarantine, and rejected ones.")
+    ] = False,
+    limit: Annotated[int, typer.Option(min=1, help="At most this many rows.")] = 20,
     as_json: JsonOption = False,
 ) -> None:
     """Show rows in quarantine, longest waiting first: reasons, values (private ones masked), who let them in."""
     from customer_tiering.decisions.quarantine import read_decisions, shown
     from customer_tiering.gate.quarantine import RowName, quarantined_rows
 
-    loaded = load_profile(profile)
+    loaded = load_company(profile)
     names = [RowName.parse(text) for text in rows or []]
     entities = {(name.source, name.entity) for name in names} | ({_entity(loaded, entity)} if entity else set())
     with _warehouse(loaded) as connection:
@@ -94,39 +97,41 @@ def show(
     found, more = found[:limit], len(found) > limit
     decisions = {decision.decision_id: decision for decision in read_decisions(loaded.workspace.decisions).all}
     if as_json:
-        _print_json([row.as_dict() for row in found])
+        print_json([row.as_dict() for row in found])
         return
     for row in found:
         where = f"{row.file or 'row'} {row.row_number}"
-        console.print(f"{row.name}  {row.status}  {where}", highlight=False, soft_wrap=True)
+        say(f"{row.name}  {row.status}  {where}")
         console.print(f"  seen {row.first_seen} to {row.last_seen}, load {row.load_id}", highlight=False)
         for failure in row.failures:
             value = f" [{failure.column}: {failure.value}]" if failure.column else ""
             text = f"  {failure.rule}: {failure.reason_en} {failure.reason_zh}{value}"
-            console.print(text, highlight=False, soft_wrap=True)
+            say(text)
         if row.decision_id in decisions:
             text = f"  {row.status} on {row.closed_on} by {shown([decisions[row.decision_id]])}"
-            console.print(text, highlight=False, soft_wrap=True)
+            say(text)
         values = ", ".join(f"{column}={value}" for column, value in row.values.items())
-        console.print(f"  {values}\n", highlight=False, soft_wrap=True)
+        say(f"  {values}\n")
     console.print(f"{len(found)} rows" + (", there are more: --limit" if more else ""), highlight=False)
 
 
-@command("release")
+@app.command("release")
 def release(
-    rows: Annotated[list[str] | None, typer.Argument(help="Names of rows, from `tiering quarantine show`.")] = None,
+    rows: Annotated[
+        list[str] | None, typer.Argument(help="Names of rows, as tiering quarantine show prints them.")
+    ] = None,
     profile: ProfileOption = DEFAULT_PROFILE,
-    rule: Annotated[str, typer.Option("--rule", help="All rows that wait now and break only this rule.")] = "",
+    rule: Annotated[str, typer.Option("--rule", help="All rows that wait now and break no other rule.")] = "",
     owner: OwnerOption = "",
     reason: ReasonOption = "",
 ) -> None:
-    """Let single rows in once, in spite of the rules they break now. They flow in the next run."""
+    """Let single rows in once, in spite of the rules they break now; they come in with the next run."""
     from customer_tiering.decisions.quarantine import decide
     from customer_tiering.gate.quarantine import RowName, quarantined_rows
 
     if bool(rows) == bool(rule):
         raise DecisionError("say which rows: their names, or --rule", "see tiering quarantine show")
-    loaded = load_profile(profile)
+    loaded = load_company(profile)
     names = [RowName.parse(text) for text in rows or []]
     with _warehouse(loaded) as connection:
         waiting = quarantined_rows(
@@ -143,7 +148,7 @@ def release(
     if missing:
         raise DecisionError(
             f"not waiting in quarantine: {', '.join(missing)}",
-            "see tiering quarantine show; of a rejected load, take the rejection back with tiering quarantine revoke",
+            "see tiering quarantine show; if their load was rejected, take that back with tiering quarantine revoke",
         )
     chosen = [row for row in waiting if not names or row.name in names]
     for row in chosen:
@@ -166,13 +171,13 @@ def release(
             rows=broken,
         )
         count = len({row_id for row_id, _ in broken})
-        console.print(f"{decision.decision_id}: {count} rows of {'.'.join(entity)} flow in the next run")
+        console.print(f"{decision.decision_id}: {count} rows of {'.'.join(entity)} come in with the next run")
 
 
-@command("waive")
+@app.command("waive")
 def waive(
     rule: Annotated[str, typer.Argument(help="Rule to waive, for example erp.orders.net_amount_outlier.")],
-    until: Annotated[str, typer.Option("--until", help="Last night on which the waiver holds (YYYY-MM-DD).")],
+    until: Annotated[str, typer.Option("--until", help="Last night of the waiver (YYYY-MM-DD).")],
     profile: ProfileOption = DEFAULT_PROFILE,
     key: Annotated[
         list[str] | None,
@@ -181,20 +186,20 @@ def waive(
     owner: OwnerOption = "",
     reason: ReasonOption = "",
 ) -> None:
-    """Waive a rule for a key or for the whole entity, on nights up to a day: rows that break it flow."""
+    """Waive a rule up to a night, for a key or for every row: rows that break it come in."""
     from customer_tiering.decisions.quarantine import decide
     from customer_tiering.gate.suites import is_row_level_type
     from customer_tiering.release.mart_checks import MARTS
     from customer_tiering.sources import get_source
 
-    loaded = load_profile(profile)
+    loaded = load_company(profile)
     found = _waivable_rule(rule, "the waiver")
     source, entity, _ = rule.split(".")
     if source != MARTS:
         _entity(loaded, f"{source}.{entity}")
     if found.meta.on_failure in ("warn", "repair"):
-        raise DecisionError(f"rule {rule} keeps nothing out: on failure it says {found.meta.on_failure}", "")
-    last = _day(until)
+        raise DecisionError(f"rule {rule} keeps nothing out: its on_failure is {found.meta.on_failure}", "")
+    last = parse_day("--until", until)
     if loaded.workspace.warehouse.exists():
         from customer_tiering.gate.quarantine import last_night
 
@@ -208,7 +213,7 @@ def waive(
             raise DecisionError(f"rule {rule} is about the whole table and has no keys", "leave --key out")
         known = get_source(source).entity(entity).key
         if unknown := sorted(set(values) - set(known)):
-            raise DecisionError(f"{', '.join(unknown)}: no part of the key", f"the key is {', '.join(known)}")
+            raise DecisionError(f"{', '.join(unknown)}: not part of the key", f"the key is {', '.join(known)}")
     decision = decide(
         loaded.workspace.decisions,
         "waive",
@@ -223,19 +228,21 @@ def waive(
     console.print(f"{decision.decision_id}: {rule} is waived for {_shown_key(values)} up to the night of {last}")
 
 
-@command("waivers")
+@app.command("waivers")
 def waivers(
     profile: ProfileOption = DEFAULT_PROFILE,
-    everything: Annotated[bool, typer.Option("--all", help="Also waivers that are over, releases and loads.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every decision: also waivers that are over, releases and loads.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List the waivers in force; with --all every decision, and how many rows it has let in."""
+    """List the waivers in force and how many rows they let in; with --all every decision."""
     from dataclasses import asdict
 
     from customer_tiering.decisions.quarantine import read_decisions
     from customer_tiering.gate.quarantine import last_night
 
-    loaded = load_profile(profile)
+    loaded = load_company(profile)
     decisions = read_decisions(loaded.workspace.decisions)
     night, let_in = None, dict[str, int]()
     if loaded.workspace.warehouse.exists():
@@ -254,7 +261,7 @@ def waivers(
         if everything or (decision.kind == "waive" and state == "in force"):
             listed.append(asdict(decision) | {"state": state, "rows_let_in": let_in.get(decision.decision_id, 0)})
     if as_json:
-        _print_json(listed)
+        print_json(listed)
         return
     table = Table("id", "decision", "about", "until", "state", "let in", "owner", "reason")
     for item in listed:
@@ -277,17 +284,17 @@ def waivers(
     console.print(table)
 
 
-@command("revoke")
+@app.command("revoke")
 def revoke(
     decision_id: Annotated[str, typer.Argument(help="Id of a decision, for example D-0003.")],
     profile: ProfileOption = DEFAULT_PROFILE,
     owner: OwnerOption = "",
     reason: ReasonOption = "",
 ) -> None:
-    """Take a decision back. What it has let in stays in; rows of a rejected load meet the rules in the next run."""
+    """Take a decision back. What it let in stays in; the next run checks the rows of a rejected load again."""
     from customer_tiering.decisions.quarantine import decide, read_decisions
 
-    folder = load_profile(profile).workspace.decisions
+    folder = load_company(profile).workspace.decisions
     decisions = read_decisions(folder)
     found = next((decision for decision in decisions.all if decision.decision_id == decision_id), None)
     if found is None or found.kind == "revoke":
@@ -298,7 +305,7 @@ def revoke(
     console.print(f"{decision.decision_id}: {decision_id} is taken back")
 
 
-@command("accept-load")
+@app.command("accept-load")
 def accept_load(
     entity: EntityArgument,
     loads: LoadsArgument,
@@ -306,11 +313,11 @@ def accept_load(
     owner: OwnerOption = "",
     reason: ReasonOption = "",
 ) -> None:
-    """Take a held load: rows that break rules go to quarantine, the others flow in the next run."""
+    """Accept a held load: rows that break rules go to quarantine, the others come in with the next run."""
     _decide_load("accept_load", entity, loads, profile, owner, reason)
 
 
-@command("reject-load")
+@app.command("reject-load")
 def reject_load(
     entity: EntityArgument,
     loads: LoadsArgument,
@@ -318,7 +325,7 @@ def reject_load(
     owner: OwnerOption = "",
     reason: ReasonOption = "",
 ) -> None:
-    """Set all rows of a held load aside; the next run goes on without them."""
+    """Set all rows of a held load aside; the next run continues without them."""
     _decide_load("reject_load", entity, loads, profile, owner, reason)
 
 
@@ -329,12 +336,12 @@ def _decide_load(kind: Any, entity: str, loads: list[str], profile: str, owner: 
     from customer_tiering.decisions.quarantine import decide
     from customer_tiering.extract.landing import completed_loads
 
-    loaded = load_profile(profile)
+    loaded = load_company(profile)
     source, name = _entity(loaded, entity)
     known = {load.load_id for load in completed_loads(loaded.workspace.landing, source)}
     if unknown := sorted(set(loads) - known):
         raise DecisionError(
-            f"{source} has no load {', '.join(unknown)}", "take the load's id from the error of the held night"
+            f"{source} has no load {', '.join(unknown)}", "take the id of the load from the error of the held night"
         )
     with _warehouse(loaded) as connection:
         gated = connection.execute(
@@ -356,7 +363,7 @@ def _decide_load(kind: Any, entity: str, loads: list[str], profile: str, owner: 
         entity=name,
         loads=tuple(dict.fromkeys(loads)),
     )
-    done = "taken, its bad rows go to quarantine" if kind == "accept_load" else "set aside"
+    done = "accepted, its bad rows go to quarantine" if kind == "accept_load" else "set aside"
     console.print(f"{decision.decision_id}: {entity}, load {' '.join(loads)}: {done} in the next run", highlight=False)
 
 
@@ -394,7 +401,7 @@ def _waivable_rule(name: str, what: str) -> Any:
     if name not in rules:
         raise DecisionError(
             f"{what}: there is no rule {name}",
-            "see tiering quarantine list; rows of a rejected load come back by tiering quarantine revoke",
+            "see tiering quarantine list; to bring back rows of a rejected load: tiering quarantine revoke",
         )
     if not rules[name].can_be_waived:
         raise DecisionError(
@@ -413,14 +420,3 @@ def _key_value(text: str) -> tuple[str, str]:
 
 def _shown_key(key: dict[str, str]) -> str:
     return ", ".join(f"{column}={value}" for column, value in key.items()) or "every row"
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise DecisionError(f"--until {text} is no date", "write it as YYYY-MM-DD") from error
-
-
-def _print_json(content: Any) -> None:
-    print(json.dumps(content, ensure_ascii=False, indent=2, default=str))

@@ -16,9 +16,6 @@ from pathlib import Path
 
 import duckdb
 from filelock import FileLock, Timeout
-from rich.console import Group
-from rich.table import Table
-from rich.text import Text
 
 from customer_tiering.company.profile import Profile
 from customer_tiering.company.workspace import Workspace
@@ -290,30 +287,3 @@ def _counts(connection: duckdb.DuckDBPyConnection, column: str, first: date, las
 def as_json(result: Replay) -> str:
     """The replay's figures for other programs."""
     return json.dumps(asdict(result), ensure_ascii=False, indent=2, default=str)
-
-
-def render_replay(result: Replay) -> Group:
-    """Moves per scheme with and without the stability rules, and how the replay differs from what was published."""
-    table = Table(
-        title=f"replay of {result.nights:,} nights, {result.first} to {result.last}, against {result.base}",
-        title_justify="left",
-    )
-    columns = (
-        "scheme 方案", "customers 客户", "moves of the score 得分变动", "moves of the tier 等级变动",
-        "per customer 户均", "same 一致", "only published 仅已发布", "only replayed 仅重算", "tiers differ 当前不同",
-    )  # fmt: skip
-    for column in columns:
-        table.add_column(column, justify="left" if column.startswith("scheme") else "right")
-    for row in result.schemes:
-        customers = max(row.customers, 1)
-        table.add_row(
-            row.scheme,
-            *(f"{value:,}" for value in (row.customers, row.computed_moves, row.effective_moves)),
-            f"{row.computed_moves / customers:.2f} → {row.effective_moves / customers:.2f}",
-            *(f"{value:,}" for value in (row.same, row.only_published, row.only_replayed, row.tiers_differ)),
-        )
-    counted = [
-        f"moves by {name}: " + (", ".join(f"{key} {count:,}" for key, count in counts.items()) or "none")
-        for name, counts in (("cause 原因", result.causes), ("reason 依据", result.reasons))
-    ]
-    return Group(table, *(Text(line) for line in counted))
