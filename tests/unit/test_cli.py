@@ -110,7 +110,7 @@ def test_the_installed_command_shows_problem_and_next_step_without_a_traceback(p
     assert "Traceback" not in done.stderr
     assert words(done.stderr) == (
         "Error: unknown profile 'gamma'; there are: small "
-        "Next step: use one of them, or write profiles/gamma.yml (see README, Profiles)"
+        "Next step: use one of them, or write profiles/gamma.yml (see docs/profiles.md)"
     )
 
 

@@ -245,7 +245,7 @@ def load_profile(name: str) -> Profile:
     if name not in profile_names():
         raise ProfileError(
             f"unknown profile {name!r}; there are: {', '.join(profile_names()) or 'none'}",
-            f"use one of them, or write {profiles_folder().name}/{name}.yml (see README, Profiles)",
+            f"use one of them, or write {profiles_folder().name}/{name}.yml (see docs/profiles.md)",
         )
     path = profiles_folder() / f"{name}.yml"
     try:
