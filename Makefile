@@ -22,7 +22,7 @@ PARALLEL := -n 2 --dist loadfile
 unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH
 
-.PHONY: help setup run test test-fast lint format up bench checksum status backup restore docs lock clean clean-all
+.PHONY: help setup run test test-all test-fast lint format up bench checksum status backup restore docs lock clean clean-all
 
 help: ## show this help
 	@echo "customer-tiering: nightly customer tiers from CRM, ERP, ticketing and e-commerce"
@@ -47,10 +47,13 @@ $(READY): requirements.lock pyproject.toml
 run: $(READY) ## run one night and print its summary (PROFILE=, AS_OF=, DATA=)
 	@$(BIN)/tiering run --profile "$(PROFILE)" --as-of "$(AS_OF)" --data "$(DATA)"
 
-test: $(READY) ## lint, then all tests: fast ones first, whole nights after them
+test: $(READY) ## lint, fast tests, then whole nights: about ten minutes
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python -m pytest -q -m "not slow" $(PARALLEL)
-	@$(BIN)/python -m pytest -q -m slow $(PARALLEL)
+	@$(BIN)/python -m pytest -q -m "not slow and not full" $(PARALLEL)
+	@$(BIN)/python -m pytest -q -m "slow and not full" $(PARALLEL)
+
+test-all: test ## make test, then the widest cases: another seed, most kills, whole Airflow processes, real data
+	@$(BIN)/python -m pytest -q -m full $(PARALLEL)
 
 test-fast: $(READY) ## the tests that need no whole night
 	@$(BIN)/python -m pytest -q -m "not slow" $(PARALLEL)

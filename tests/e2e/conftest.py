@@ -21,6 +21,9 @@ def sample_first_night(tmp_path_factory: pytest.TempPathFactory) -> Path:
     def make(folder: Path) -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("TIERING_VAR", str(folder))
+            # The test that comes first may have a company of its own.
+            patch.delenv("TIERING_PROFILES", raising=False)
+            patch.delenv("TIERING_DATA", raising=False)
             source = load_profile("sample").workspace.root / "source"
             generate_company(source)
             state = company_state(source)

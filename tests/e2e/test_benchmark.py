@@ -31,6 +31,7 @@ def test_engine_and_hand_written_query_agree_on_every_score_and_tier() -> None:
     assert "int_indicator_scores" in result.stdout
 
 
+@pytest.mark.full
 def test_a_query_with_another_edge_is_told_apart(tmp_path: Path) -> None:
     """The comparison can fail: the edge of one band given to the other side."""
     for name in ("scoring.py", "synthetic_indicators.sql"):

@@ -323,6 +323,7 @@ def test_the_list_carries_owner_and_advice(company: Company) -> None:
         assert float(row["spend_at_risk"]) == pytest.approx(float(row["probability"] * row["spend_365d"]), abs=0.005)
 
 
+@pytest.mark.full
 def test_missed_nights_in_several_builds_change_the_same_risks(
     company: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:

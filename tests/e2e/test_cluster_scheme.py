@@ -203,6 +203,7 @@ def clusters_of(profile: Profile, folder: Path, days: list[date], order_by: str)
     return levels
 
 
+@pytest.mark.full
 def test_many_nights_at_once_are_each_what_they_are_alone(sample: Profile, tmp_path: Path) -> None:
     """Built together, alone, again, and from rows in another order: the same customers, the same clusters."""
     days = [date(2025, 1, 31), date(2025, 9, 30), NIGHT]

@@ -21,7 +21,7 @@ from customer_tiering.company.workspace import Workspace, project_root
 from customer_tiering.publish.snapshot import last_accepted
 from postgres import running_postgres
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.full]
 
 NAME = "small"
 DAG = "/api/v2/dags/nightly_tiering"

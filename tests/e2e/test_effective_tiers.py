@@ -187,6 +187,7 @@ def test_an_earlier_night_can_be_explained_while_it_is_kept(later: Company) -> N
         folder_of(later.workspace, date(2026, 1, 1))
 
 
+@pytest.mark.full
 def test_the_same_night_again_changes_nothing(later: Company) -> None:
     before = current_folder(later.workspace)
     assert before is not None

@@ -12,7 +12,7 @@ import pytest
 
 from nights import write_profile
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.full]
 
 
 def test_a_failed_night_is_told_over_the_channels_that_work(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ C536402,85123A,HOLDER,-2,2011-08-26 11:00:00,2.55,17850.0,United Kingdom
 }
 
 
-@pytest.fixture(scope="module", params=["handmade", "real"])
+@pytest.fixture(scope="module", params=["handmade", pytest.param("real", marks=pytest.mark.full)])
 def files(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Path, tuple[date, ...]]]:

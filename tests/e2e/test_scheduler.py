@@ -25,7 +25,7 @@ from customer_tiering.publish.snapshot import current_folder, read_manifest
 from customer_tiering.report.files import latest_folder
 from sample_company import company_state
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.full]
 
 NAME = "small"
 RUNS = "/api/v2/dags/nightly_tiering/dagRuns"

@@ -66,7 +66,7 @@ INC0000017,New,true,0,Caller 1,1/3/2016 08:00,1/3/2016 08:00,4 - Low,10/3/2016 0
 """
 
 
-@pytest.fixture(scope="module", params=["handmade", "real"])
+@pytest.fixture(scope="module", params=["handmade", pytest.param("real", marks=pytest.mark.full)])
 def night(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Path, Workspace, bool]]:

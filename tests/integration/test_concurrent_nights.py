@@ -123,6 +123,7 @@ def test_overtaken_run_stops(company: Company, prepared: Prepared) -> None:
     assert warehouse_rows(company) == warehouse_rows(prepared.gated)
 
 
+@pytest.mark.full
 def test_overtaken_amid_its_extraction(company: Company) -> None:
     """A later run waits for an extraction that is still on, so that no row lands twice."""
     flag = company.folder / "waiting"
@@ -147,6 +148,7 @@ def test_overtaken_amid_its_extraction(company: Company) -> None:
     assert unfinished_files(company) == []
 
 
+@pytest.mark.full
 def test_two_companies_at_once(prepared: Prepared, slots: Slots) -> None:
     """Two companies have their nights at the same time; each gets its own, as if it were alone."""
     with slots.copy_of(prepared.fresh) as north:

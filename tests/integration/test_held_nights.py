@@ -223,6 +223,7 @@ def test_what_is_rejected_is_no_ones_yesterday(stages: Stages, tmp_path: Path) -
     assert json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["previous"] == f"{FIRST}_first"
 
 
+@pytest.mark.full
 def test_a_restored_company_goes_on_as_its_twin(stages: Stages, tmp_path: Path) -> None:
     """Everything is lost but the sources and a backup of the night before."""
     company = create(tmp_path / "restored")
