@@ -14,8 +14,8 @@ VENV    := .venv
 BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
 
-# Whole nights wait for imports and files much of the time; a module's nights stay together.
-PARALLEL := -n 2 --dist loadfile
+# A module's nights stay together; the longest modules begin first (tests/conftest.py).
+PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 
 # Runs use the bytecode that the installation compiled; some machines forbid writing it, which would cost
 # seconds at every start.

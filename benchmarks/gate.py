@@ -143,7 +143,7 @@ def measure(name: str, folder: Path) -> dict[str, Any]:
 class Prepared:
     """A warehouse with accepted orders; GX is imported already."""
 
-    def __init__(self, folder: Path, *, name: str = "scratch", anew: bool = True) -> None:
+    def __init__(self, folder: Path, *, name: str = "scratch", again: bool = True) -> None:
         from customer_tiering.gate import gate
         from customer_tiering.sources import get_source
 
@@ -151,7 +151,7 @@ class Prepared:
         self.source = get_source("erp")
         self.entity = self.source.entity("order_lines")
         path = folder / f"{name}.duckdb"
-        self.fresh = anew or not path.exists()
+        self.fresh = again or not path.exists()
         if self.fresh:
             path.unlink(missing_ok=True)
         self.connection = duckdb.connect(str(path))
@@ -199,7 +199,7 @@ def staged(folder: Path) -> Prepared:
 
 def after_first_load(folder: Path) -> Prepared:
     """The warehouse that the measurement of the whole gate left behind."""
-    prepared = Prepared(folder, name="first", anew=False)
+    prepared = Prepared(folder, name="first", again=False)
     if prepared.fresh:
         gate_load(prepared, FIRST_LOAD)
     return prepared

@@ -126,7 +126,7 @@ def generate_company(
     erp_stored = writers.read_erp_state(root / _ERP_FILE)
     files_stored = _read_json(root / _STATE_FILE)
     if erp_stored is None and files_stored is not None:
-        raise SampleMismatch(f"{root} has {_STATE_FILE} but no {_ERP_FILE}; remove {root} and generate anew")
+        raise SampleMismatch(f"{root} has {_STATE_FILE} but no {_ERP_FILE}; remove {root} and generate again")
     if erp_stored is None:
         state = _new_state(customers=customers, years=years, until=until, seed=seed, dirt=dirt, start=start)
     else:

@@ -172,6 +172,7 @@ def test_what_the_shop_cannot_know_is_pending_not_zero(shop: Shop) -> None:
     ]
 
 
+@pytest.mark.full
 def test_the_same_night_again_changes_nothing(shop: Shop) -> None:
     def state() -> tuple[dict[str, str], str]:
         folder, alerts = current_folder(shop.workspace), shop.workspace.reports / "alerts.jsonl"

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from typer.testing import CliRunner
 
+from customer_tiering.cli.main import app
 from customer_tiering.company.profile import load_profile
 from customer_tiering.company.workspace import Workspace
 from customer_tiering.gate.quarantine import open_by_rule
@@ -30,6 +32,7 @@ pytestmark = pytest.mark.slow
 
 NUMBER_OR_ADDRESS = re.compile(r"[0-9+(][0-9 +()-]{6,}[0-9]|[A-Za-z0-9_.+-]+@[A-Za-z0-9.-]+")
 DEFAULT, OTHER = None, (7, 2.0)
+WHO = ("--owner", "Sales", "--reason", "flagship customer")
 
 
 @pytest.fixture(
@@ -92,33 +95,34 @@ def test_the_gate_finds_exactly_the_injected_dirt(company: tuple[Workspace, date
 
 
 @pytest.mark.parametrize("company", [DEFAULT], indirect=True, ids=["default"])
-def test_nights_land_increments_and_a_rerun_lands_nothing(company: tuple[Workspace, date]) -> None:
-    """A later night and its rerun: it lands just the new rows, and changes are told once."""
+def test_the_next_night_lands_increments_obeys_manual_tiers_and_a_rerun_lands_nothing(
+    company: tuple[Workspace, date],
+) -> None:
+    """The next night and its rerun: just the new rows land, changes are told once, a manual tier is in force."""
     workspace, first = company
+    night_of = first + timedelta(days=1)
     before = source_rows(workspace)
     with open_warehouse(workspace) as connection:  # left by an earlier version of the models
         connection.execute("create table marts.dim_gone as select 1 as n")
         connection.execute("create view staging.stg_gone as select 1 as n")
-    for number in (1,):
-        night_of = first + timedelta(days=number)
-        generate_company(workspace.root / "source", until=night_of)
-        run_night("sample", night_of, f"n{number}")
-        now = source_rows(workspace)
-        landed = {
-            (row["source"], row["entity"]): row["rows_in"]
-            for row in mart_rows(workspace, "select * from fct_data_quality where as_of_date = ?", [night_of])
-        }
-        increments = {key: now[key] - before.get(key, 0) for key in now}
-        assert {key: landed.get(key, 0) for key in increments} == increments
-        before = now
-        moved = mart_rows(
-            workspace,
-            "select c.customer_id from fct_tier_changes c where as_of_date = ? and scheme = 'account_360' "
-            "and direction in ('up', 'down', 'to_pending', 'from_pending') order by 1",
-            [night_of],
-        )
-        told = [json.loads(line) for line in read_alerts(workspace) if str(night_of) in line]
-        assert sorted(row["customer_id"] for row in moved) == sorted(message["body"].split()[1] for message in told)
+    customer = enter_manual_tier(workspace, first)
+    generate_company(workspace.root / "source", until=night_of)
+    run_night("sample", night_of, "next")
+    now = source_rows(workspace)
+    landed = {
+        (row["source"], row["entity"]): row["rows_in"]
+        for row in mart_rows(workspace, "select * from fct_data_quality where as_of_date = ?", [night_of])
+    }
+    increments = {key: now[key] - before.get(key, 0) for key in now}
+    assert {key: landed.get(key, 0) for key in increments} == increments
+    moved = mart_rows(
+        workspace,
+        "select c.customer_id from fct_tier_changes c where as_of_date = ? and scheme = 'account_360' "
+        "and direction in ('up', 'down', 'to_pending', 'from_pending') order by 1",
+        [night_of],
+    )
+    told = [json.loads(line) for line in read_alerts(workspace) if str(night_of) in line]
+    assert sorted(row["customer_id"] for row in moved) == sorted(message["body"].split()[1] for message in told)
     snapshot, alerts = current_folder(workspace), read_alerts(workspace)
     assert snapshot is not None
     assert "dim_gone" not in read_manifest(snapshot).rows
@@ -136,6 +140,46 @@ def test_nights_land_increments_and_a_rerun_lands_nothing(company: tuple[Workspa
     assert {sum(steps[f"extract {name}"]["rows"].values()) for name in ("erp", "crm", "ticketing")} == {0}
     assert steps["alert"]["sent"] == {"local_file": 0}
     assert read_manifest(after).as_of_date == str(night_of)
+    check_manual_tier(workspace, night_of, customer)
+
+
+def enter_manual_tier(workspace: Workspace, night: date) -> str:
+    """From the command line, by the customer's id in the ERP, in force from the night after ``night`` on."""
+    (row, *_) = mart_rows(
+        workspace,
+        "select customer_id, source_customer_id from fct_customer_tiers join bridge_customer_ids using (customer_id) "
+        "where scheme = 'account_360' and effective_tier = 'standard' and source = 'erp' order by 1",
+    )
+    until = str(night + timedelta(days=30))
+    given = (row["source_customer_id"], "strategic", "--until", until, *WHO)
+    assert "unknown tier 'gold'" in override("set", given[0], "gold", *given[2:], code=1)
+    assert "no customer 'nobody'" in override("set", "nobody", *given[1:], code=1)
+    assert "no manual tiers" in override("list")
+    said = f"O-0001: {row['customer_id']} has the tier strategic of account_360 from {night + timedelta(days=1)}"
+    assert f"{said} to {until}" in override("set", *given)
+    assert "said before" in override("set", *given)
+    return str(row["customer_id"])
+
+
+def check_manual_tier(workspace: Workspace, night: date, customer: str) -> None:
+    """It is in force over the score, and can be ended."""
+    (row,) = mart_rows(
+        workspace,
+        "select t.effective_tier, t.computed_tier, o.status, o.owner from fct_customer_tiers t "
+        "join fct_tier_overrides o using (customer_id, scheme) where customer_id = ? and scheme = 'account_360'",
+        [customer],
+    )
+    assert (row["effective_tier"], row["computed_tier"]) == ("strategic", "standard")
+    assert (row["status"], row["owner"]) == ("in_force", "Sales")
+    ended = override("end", "O-0001", "--owner", "Li", "--reason", "contract lost")
+    assert f"holds up to and including {night}" in ended
+    assert str(night) in override("list")
+
+
+def override(*arguments: str, code: int = 0) -> str:
+    result = CliRunner().invoke(app, ["override", *arguments], env={"COLUMNS": "200"})
+    assert result.exit_code == code, result.output
+    return result.output
 
 
 def read_alerts(workspace: Workspace) -> list[str]:

@@ -123,7 +123,7 @@ def test_rows_and_loads_are_decided_from_the_command_line(acme: Acme) -> None:
         (("waive", dated, "--until", "2026-04-01", *WHO), "cannot be waived"),
         (("waive", "erp.orders.order_no_unique", "--until", "2026-04-01", *WHO), "keeps nothing out"),
         (("waive", status, "--until", "soon", *WHO), "--until soon is not a date"),
-        (("waive", status, "--until", "2026-02-28", *WHO), "lies before the last night 2026-03-01"),
+        (("waive", status, "--until", "2026-02-28", *WHO), "is before the last night 2026-03-01"),
         (("waive", status, "--until", "2026-04-01", "--key", "status=x", *WHO), "status: not part of the key"),
         (("waive", status, "--until", "2026-04-01", "--key", "SO9", *WHO), "not of the form column=value"),
         (("waive", "ticketing.ratings.score_range", "--until", "2026-04-01", *WHO), "has no entity"),

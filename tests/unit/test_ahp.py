@@ -309,7 +309,7 @@ def test_entries_as_people_and_spreadsheets_write_them() -> None:
         (",a\na,1\nb,1\n", "not square: 1 name(s) in the first row, 2 row(s) below it"),
         (",a,b\na,1,2\nb,1\n", "row b: has 1 entries; 2 are needed"),
         (",a,b\na,1,2,3\nb,,1\n", "row a: has 3 entries; 2 are needed"),
-        (",a,a\na,1,2\na,,1\n", "row 1, column 3: a stands already in column 2"),
+        (",a,a\na,1,2\na,,1\n", "row 1, column 3: a is already in column 2"),
         (",a,\nb,1,\n,,1\n", "not square"),
         (",=1+1\n=1+1,1\n", "row 1, column 2: '=1+1' is not a plain name"),
         (",[red]\n[red],1\n", "'[red]' is not a plain name"),
@@ -474,7 +474,7 @@ def test_a_missing_file_is_created_with_the_header(tmp_path: Path) -> None:
         ("scheme,weight,indicator\n", "expected scheme,indicator,weight"),
         ("scheme,indicator,weight\nv,nps\n", "s.csv:2: 3 fields expected"),
         (f"scheme,indicator,weight\n{'v' * 140_000},nps,1\n", "s.csv:2: this is not CSV"),
-        ("scheme,indicator,weight\nv,nps,1\nv, nps,1\n", "s.csv:3: v, nps stands already in line 2"),
+        ("scheme,indicator,weight\nv,nps,1\nv, nps,1\n", "s.csv:3: v, nps is already in line 2"),
     ],
 )
 def test_an_unsound_seed_is_left_alone(

@@ -108,7 +108,7 @@ def test_show_and_told(shop: Shop) -> None:
     assert "- Name C1 (C1): Gold → Silver, down · ann · value" in text
     assert "no message has the id 'zzz'" in refusal("show", "zzz")
     assert "recorded without a message" in call("told", "C1").stdout
-    assert "nobody was told anything about C9" in refusal("told", "C9")
+    assert "no message was ever sent about C9" in refusal("told", "C9")
     call("retry", "--now")
     assert first[:8] in call("told", "C1").stdout
 

@@ -319,7 +319,7 @@ def version(customer: str, moved: str = "2024-01-01") -> tuple[str | None, ...]:
     return ("O1", customer, GOOD, moved)
 
 
-@pytest.mark.parametrize("files", [("a", "a", "a"), ("a", "b", "c")], ids=["one file written anew", "a file a load"])
+@pytest.mark.parametrize("files", [("a", "a", "a"), ("a", "b", "c")], ids=["one file written again", "a file a load"])
 def test_a_value_changed_back_under_the_same_version_counts(files: Any, rules: Any, shop: Shop) -> None:  # noqa: F811
     for night, (file, value) in enumerate(zip(files, ("C9", "C2", "C9"), strict=True), 1):
         land_file(shop, f"{night}.0", file, version(value))

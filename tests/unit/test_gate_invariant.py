@@ -597,4 +597,4 @@ def test_a_blocked_gate_takes_nothing_in_and_counts_nothing(rule: str, shop: Sho
     assert shop.query("from raw.shop__orders") == shop.query("from quarantine.shop__orders") == []
     assert shop.query("select entity from meta.gated_loads") == [("customers",)]
     account = shop.gate()["orders"]
-    assert (account.rows_in, account.rows_kept, account.rows_quarantined) == (2, 1, 1), "once the rule is mended"
+    assert (account.rows_in, account.rows_kept, account.rows_quarantined) == (2, 1, 1), "once the rule is fixed"

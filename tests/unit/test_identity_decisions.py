@@ -419,7 +419,7 @@ def test_no_decision_takes_the_place_of_another(tmp_path: Path) -> None:
 
 
 def test_missing_or_broken_decisions_are_refused(tmp_path: Path) -> None:
-    """Going on without them would give ids anew."""
+    """Going on without them would give ids again."""
     company, store = decided(), DecisionStore(tmp_path)
     store.append(company.rows[:1])
     store.append(company.rows[1:2])

@@ -337,5 +337,5 @@ def test_a_night_that_was_killed_is_told_from_one_that_runs(acme: Acme) -> None:
 def test_a_lost_pointer_does_not_hide_the_rest(acme: Acme) -> None:
     (acme.workspace.published / "current").unlink()
     found = status(acme.profile, NOON)
-    assert any("is no pointer any more" in line and "ln -s 2026-03-03_r" in line for line in found.attention)
+    assert any("is no longer a link to a snapshot" in line and "ln -s 2026-03-03_r" in line for line in found.attention)
     assert found.disk

@@ -85,7 +85,7 @@ def test_bad_yaml_is_named(content: str | bytes, folder: Path) -> None:
 @pytest.mark.parametrize("content", ["- erp\n- crm\n", "just text\n", "7\n"])
 def test_yaml_that_is_no_mapping_is_named(content: str, folder: Path) -> None:
     (folder / "small.yml").write_text(content)
-    assert refusal().problem == "profile small: small.yml is no mapping of keys to values"
+    assert refusal().problem == "profile small: small.yml is not a mapping of keys to values"
 
 
 def test_an_empty_file_lists_every_missing_key(folder: Path) -> None:
@@ -141,7 +141,7 @@ def test_a_mistake_names_its_key(changes: dict[str, Any], expected: str, folder:
     error = refusal()
     assert error.problem.startswith("profile small: ")
     assert expected in error.problem
-    assert error.next_step == "mend small.yml"
+    assert error.next_step == "fix small.yml"
 
 
 def test_the_known_sources_are_listed(folder: Path) -> None:

@@ -345,7 +345,7 @@ def test_a_hold_is_superseded_by_the_next_night(company: Company) -> None:
     with pytest.raises(DecisionError, match="is superseded already"):
         holds.answer(company.workspace, name, "approve", "Wu", "yes")
     again = company.hold().name
-    assert again == f"{SECOND}_r-2", "the same run, judged anew"
+    assert again == f"{SECOND}_r-2", "the same run, judged again"
     holds.answer(company.workspace, again, "approve", "Wu", "yes")
     first = holds.publish_held(company.workspace, again, 5)
     assert holds.find(company.workspace, again).facts["run_id"] == "r", "though its folder has another name"

@@ -196,7 +196,7 @@ abc,A,1,A,A,first,优先
 abc,B,2,B,B,care,维护
 abc,C,3,C,C,self,自助
 grid,star,1,Star,明星,invest,投入
-grid,fix,2,Fix,改善,mend,改善
+grid,fix,2,Fix,改善,improve,改善
 grid,grow,3,Grow,培育,teach,培育
 grid,leave,4,Leave,放手,wait,等待
 top,first,1,First,前列,call,致电
@@ -395,19 +395,19 @@ MISTAKES: dict[str, tuple[str, str, str, str]] = {
     ),
     "weight is zero": (
         "scheme_indicators", "profit_margin,0.40", "profit_margin,0",
-        "scheme_indicators.csv:3: weight is 0; it lies above 0 and up to 1",
+        "scheme_indicators.csv:3: weight is 0; it must be above 0 and at most 1",
     ),
     "weight above one": (
         "scheme_indicators", "profit_margin,0.40", "profit_margin,1.4",
-        "scheme_indicators.csv:3: weight is 1.4; it lies above 0 and up to 1",
+        "scheme_indicators.csv:3: weight is 1.4; it must be above 0 and at most 1",
     ),
     "weight of a dimension is zero": (
         "scheme_dimensions", "value,fit,0.30", "value,fit,0",
-        "scheme_dimensions.csv:3: weight is 0; it lies above 0 and up to 1",
+        "scheme_dimensions.csv:3: weight is 0; it must be above 0 and at most 1",
     ),
     "share is zero": (
         "ranks", "top,spend,first,0.10", "top,spend,first,0",
-        "ranks.csv:4: cumulative_share is 0; it lies above 0 and up to 1",
+        "ranks.csv:4: cumulative_share is 0; it must be above 0 and at most 1",
     ),
     "gap": (
         "tier_bands", "B,100,500,true,true", "B,100,400,true,true",
@@ -517,8 +517,8 @@ MISTAKES: dict[str, tuple[str, str, str, str]] = {
     "list without indicator": (
         "rules", "company_size,in", ",in", "rules.csv:5: operator 'in' needs an indicator",
     ),
-    "rate of 0": ("exchange_rates", "7.10", "0", "exchange_rates.csv:2: rate is 0; it lies above 0"),
-    "negative rate": ("exchange_rates", "7.10", "-7.1", "exchange_rates.csv:2: rate is -7.1; it lies above 0"),
+    "rate of 0": ("exchange_rates", "7.10", "0", "exchange_rates.csv:2: rate is 0; it must be above 0"),
+    "negative rate": ("exchange_rates", "7.10", "-7.1", "exchange_rates.csv:2: rate is -7.1; it must be above 0"),
     "rate no number": ("exchange_rates", "7.10", "7,1", "exchange_rates.csv:2: 3 fields expected"),
     "rate with more decimals than the column holds": (
         "exchange_rates", "7.10", "7.123456789",
@@ -526,7 +526,7 @@ MISTAKES: dict[str, tuple[str, str, str, str]] = {
     ),
     "two rates of one day": (
         "exchange_rates", "USD,2026-02-01", "USD,2026-01-01",
-        "exchange_rates.csv:3: USD, 2026-01-01 stands already in line 2",
+        "exchange_rates.csv:3: USD, 2026-01-01 is already in line 2",
     ),
     "rate from no day": (
         "exchange_rates", "2026-02-01", "2026-02-30",
@@ -577,15 +577,15 @@ MISTAKES: dict[str, tuple[str, str, str, str]] = {
     ),
     "duplicate key": (
         "tiers", "abc,B,2", "abc,A,2",
-        "tiers.csv:5: abc, A stands already in line 4",
+        "tiers.csv:5: abc, A is already in line 4",
     ),
     "duplicate dimension": (
         "scheme_dimensions", "value,fit", "value,worth",
-        "scheme_dimensions.csv:3: value, worth stands already in line 2",
+        "scheme_dimensions.csv:3: value, worth is already in line 2",
     ),
     "duplicate level": (
         "level_scores", "ordinary,60", "national_key,60",
-        "level_scores.csv:3: value, strategic_level, national_key stands already in line 2",
+        "level_scores.csv:3: value, strategic_level, national_key is already in line 2",
     ),
     "wrong header": (
         "tiers", "scheme,tier,tier_rank", "scheme,tier,rank",
@@ -873,7 +873,7 @@ MISTAKES: dict[str, tuple[str, str, str, str]] = {
     ),
     "two ranks end at one share": (
         "ranks", "top,spend,first,0.10", "top,spend,first,1.0",
-        "cumulative_share 1 of top spend stands already in line 4",
+        "cumulative_share 1 of top spend is already in line 4",
     ),
     "setting of follow-up missing": (
         "settings", "outcome_days,90,window\n", "", "settings.csv: setting 'outcome_days' is missing",
@@ -926,7 +926,7 @@ MISTAKES: dict[str, tuple[str, str, str, str]] = {
     ),
     "level adjusted twice": (
         "rfm_adjustments", "company_size,micro", "company_size,large",
-        "rfm_adjustments.csv:3: company_size, large, ,  stands already in line 2",
+        "rfm_adjustments.csv:3: company_size, large, ,  is already in line 2",
     ),
     "dictionary misses an indicator": (
         "indicators", "annual_spend,annual_spend,指标,u,d,f,s,w\n", "",

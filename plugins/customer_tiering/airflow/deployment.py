@@ -209,9 +209,7 @@ class _Api:
         for problem in self.call("GET", "/api/v2/importErrors")["import_errors"]:
             if _moment(problem["timestamp"]) >= moment:
                 lines = problem["stack_trace"].strip().splitlines()
-                raise TieringError(
-                    f"{problem['filename']} cannot be imported: {lines[-1]}", "mend it, then start again"
-                )
+                raise TieringError(f"{problem['filename']} cannot be imported: {lines[-1]}", "fix it, then start again")
         parsed = self.call("GET", f"/api/v2/dags/{DAG_ID}")["last_parsed_time"]
         return bool(parsed) and _moment(parsed) >= moment
 

@@ -455,7 +455,7 @@ def read_ledger(folder: Path) -> Iterator[Ledger]:
     except sqlite3.DatabaseError as error:
         raise TieringError(
             f"the ledger {folder / FILE} cannot be read: {error}",
-            "put the newest backup in its place; without one, move it away: the next night is silent and begins anew",
+            "put the newest backup in its place; without one, move it away: the next night is silent and starts over",
         ) from error
     try:
         yield ledger

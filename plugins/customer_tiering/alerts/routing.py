@@ -65,7 +65,7 @@ def check_schemes(profile: Profile, known: Iterable[str]) -> None:
     if unknown := sorted(named - set(known) - {CHURN_SCHEME}):
         raise ProfileError(
             f"profile {profile.name}: alerts name schemes that there are not: {', '.join(unknown)}",
-            f"mend the profile; there are {', '.join(sorted(known))}",
+            f"fix the profile; there are {', '.join(sorted(known))}",
         )
 
 
@@ -104,7 +104,7 @@ def _read(path: Path) -> dict[str, str]:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             rows = csv.DictReader(stream)
             if not {"name", "address"} <= set(rows.fieldnames or ()):
-                raise ProfileError(f"{path}: its columns are not name,address", "mend the file")
+                raise ProfileError(f"{path}: its columns are not name,address", "correct the file")
             return {row["name"].strip(): row["address"].strip() for row in rows if row["name"] and row["address"]}
     except (OSError, UnicodeDecodeError) as error:
         raise ProfileError(

@@ -29,7 +29,7 @@ _MODELS = (
     "int_customer_as_of",
     "int_churn_settings",
     *(f"int_churn_{topic}" for topic in ("orders", "products", "service", "engagement", "payments", "tiers")),
-    "fct_churn_features",
+    "int_churn_features",
 )
 
 
@@ -130,7 +130,7 @@ def _settings(connection: duckdb.DuckDBPyConnection, rules_version: str) -> dict
     )
     if "churn_horizon_days" not in rows:
         raise TieringError(
-            "the published night knows no churn settings: an older package made it", "run a night first, then train"
+            "the published night has no churn settings: an older version made it", "run a night first, then train"
         )
     return rows
 
@@ -153,7 +153,7 @@ def _write_table(connection: duckdb.DuckDBPyConnection, path: Path, settings: di
                    sum(case when d.ordered_on > f.as_of_date then d.order_count end) as orders_after,
                    sum(case when d.ordered_on > f.as_of_date then d.net_amount end) as spend_after,
                    sum(case when d.ordered_on <= f.as_of_date then d.net_amount end) as spend_before
-            from marts.fct_churn_features f
+            from intermediate.int_churn_features f
             join intermediate.int_customer_days d
                 on d.customer_id = f.customer_id
                 and d.ordered_on > f.as_of_date - $horizon::integer
@@ -163,10 +163,10 @@ def _write_table(connection: duckdb.DuckDBPyConnection, path: Path, settings: di
         customers as (
             select customer_id, row_number() over (order by md5(customer_id), customer_id) as position,
                    sum(count(*)) over (order by md5(customer_id), customer_id) as rows_so_far
-            from marts.fct_churn_features where is_active_buyer group by customer_id
+            from intermediate.int_churn_features where is_active_buyer group by customer_id
         )
         select f.customer_id, f.as_of_date, {churned} as churned, {features}
-        from marts.fct_churn_features f
+        from intermediate.int_churn_features f
         join customers c using (customer_id)
         left join outcomes o using (customer_id, as_of_date)
         where f.is_active_buyer and c.rows_so_far <= $most

@@ -107,7 +107,7 @@ def told(
         rows, messages = ledger.told(customer), ledger.messages(customer_id=customer)
     if not rows and not messages:
         raise TieringError(
-            f"nobody was told anything about {customer}", "give a customer_id as tiering explain shows it"
+            f"no message was ever sent about {customer}", "give a customer_id as tiering explain shows it"
         )
     table = Table("about", "channel", "for", "state", "night", "by")
     for row in rows:

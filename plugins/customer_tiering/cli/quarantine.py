@@ -206,7 +206,7 @@ def waive(
         with _warehouse(loaded) as connection:
             night = last_night(connection)
         if night is not None and last < night:
-            raise DecisionError(f"--until {last} lies before the last night {night}", "give a later day")
+            raise DecisionError(f"--until {last} is before the last night {night}", "give a later day")
     values = dict(_key_value(text) for text in key or [])
     if values:
         if source == MARTS or not is_row_level_type(found.type):

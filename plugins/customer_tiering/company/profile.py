@@ -77,7 +77,7 @@ class PostgresTarget(BaseModel):
     schema_name: str | None = Field(default=None, alias="schema", pattern=r"^[a-z][a-z0-9_]{0,47}$")
     """Schema of the marts, made and replaced as a whole; ``<profile>_marts`` by default."""
     read_role: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")
-    """Role that may read, granted anew with every load."""
+    """Role that may read, granted again with every load."""
 
     def model_post_init(self, _context: object, /) -> None:
         if (self.connection is None) == (self.url_from is None):
@@ -251,10 +251,10 @@ def load_profile(name: str) -> Profile:
     try:
         raw = yaml.safe_load(path.read_bytes()) or {}
         if not isinstance(raw, dict):
-            raise ProfileError(f"profile {name}: {path.name} is no mapping of keys to values", "mend the file")
+            raise ProfileError(f"profile {name}: {path.name} is not a mapping of keys to values", "correct the file")
         return Profile.model_validate({"name": name, **raw})
     except yaml.YAMLError as error:
-        raise ProfileError(f"profile {name}: {path.name} is not valid YAML: {error}", "mend the file") from error
+        raise ProfileError(f"profile {name}: {path.name} is not valid YAML: {error}", "correct the file") from error
     except ValidationError as error:
         lines = "; ".join(f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors())
-        raise ProfileError(f"profile {name}: {lines}", f"mend {path.name}") from error
+        raise ProfileError(f"profile {name}: {lines}", f"fix {path.name}") from error

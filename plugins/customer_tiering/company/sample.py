@@ -1,4 +1,4 @@
-"""The generator of the sample company. It lies beside the package: no other company needs it."""
+"""The generator of the sample company. It is beside the package, because no other company needs it."""
 
 from __future__ import annotations
 

@@ -27,11 +27,15 @@ from customer_tiering.warehouse.state import land_published_state
 
 _WEIGHT_DIGITS = Decimal("0.000001")
 # What the rules decide of the marts that a comparison reads; no other mart is built.
-_COMPARED = [f"int_as_of_dates+,+{mart}" for mart in ("fct_customer_tiers", "dim_tiers", "dim_customers")]
+_TIERS, _SCORES = "fct_customer_tiers", "fct_indicator_scores"
+_COMPARED = [f"int_as_of_dates+,+{mart}" for mart in (_TIERS, _SCORES, "dim_tiers", "dim_customers")]
 # Most rules act on indicators that are computed already; these change the indicators themselves.
 RULES_OF_INDICATORS = ("settings", "exchange_rates", "industry_mapping")
-_INDICATORS = "fct_customer_indicators"
-_FROM_INDICATORS = ["int_as_of_dates", "int_rules_in_force", "dim_tiers", f"{_INDICATORS}+,+fct_customer_tiers"]
+_INDICATORS = "int_customer_indicators"
+_FROM_INDICATORS = [
+    *("int_as_of_dates", "int_rules_in_force", "dim_tiers"),
+    *(f"{_INDICATORS}+,+{mart}" for mart in (_TIERS, _SCORES)),
+]
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,7 @@ def _select_models(connection: duckdb.DuckDBPyConnection, night: date, version: 
         built = None
     if built is None or any(_differs(connection, seed, built[0], version) for seed in RULES_OF_INDICATORS):
         return ["--select", *_COMPARED]
-    connection.execute(f"delete from {quote('marts', _INDICATORS)} where as_of_date <> ?", [night])
+    connection.execute(f"delete from {quote('intermediate', _INDICATORS)} where as_of_date <> ?", [night])
     return ["--select", *_FROM_INDICATORS, "--exclude", _INDICATORS]
 
 
@@ -220,7 +224,7 @@ def _movers(connection: duckdb.DuckDBPyConnection, scheme: str) -> list[Mover]:
                i.annual_spend, coalesce(r.reason, 'bands of the tiers')
         from compared c
         join marts.dim_customers d using (customer_id)
-        left join marts.fct_customer_indicators i using (customer_id)
+        left join intermediate.int_customer_indicators i using (customer_id)
         left join reasons r using (customer_id)
         left join published.marts.dim_tiers rb on rb.scheme = $scheme and rb.tier = c.from_tier
         left join marts.dim_tiers ra on ra.scheme = $scheme and ra.tier = c.to_tier

@@ -92,7 +92,7 @@ class DuckDBExecutionEngine(SqlAlchemyExecutionEngine):
     """GX's SQL engine with one kept connection and no temporary tables.
 
     GX reads a result after it has left ``get_connection``; with SQLAlchemy 2 a closed DuckDB connection has
-    no rows any more ("list index out of range"), so the connection is kept until :meth:`close`.
+    no more rows ("list index out of range"), so the connection is kept until :meth:`close`.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

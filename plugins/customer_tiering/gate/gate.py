@@ -359,7 +359,7 @@ class Gate:
             if outcome.error:
                 raise TieringError(
                     f"{where}: rule {outcome.rule} could not be checked: {outcome.error}",
-                    f"mend the rule in expectations/{self.source.name}/{entity.name}.yml",
+                    f"fix the rule in expectations/{self.source.name}/{entity.name}.yml",
                 )
             if outcome.success:
                 continue
@@ -502,7 +502,7 @@ class Gate:
 
         A content that was accepted before is a repetition, unless the value was changed and has now been changed
         back under a version that did not move: then the newest accepted row of the key has the same version and
-        another content, and it came in the same file (which is written anew) or from a file that never held this
+        another content, and it came in the same file (which is written again) or from a file that never held this
         content (else that older file was merely delivered again).
         """
         raw = quote("raw", batch_table(self.source, entity))

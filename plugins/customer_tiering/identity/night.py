@@ -60,7 +60,7 @@ def decide_identities(profile: Profile, night: date, log_folder: Path) -> Identi
                 f"{store.folder}: decisions are missing: the warehouse knows {last} of them, the log "
                 f"{state.last_number}",
                 "restore the folder from the backup; if it is lost for good, move the warehouse away too: ids are "
-                "then given anew",
+                "then assigned again",
             )
         outcome = _decide(connection, state, store.manual(), night, list(profile.sources))
         store.append(outcome.rows)

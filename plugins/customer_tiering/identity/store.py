@@ -168,7 +168,7 @@ def _rows(log: AppendOnlyLog, entries: list[Entry]) -> list[LinkRow | RecordRow]
         raise TieringError(
             f"{log.path}: decisions are missing or twice there; {len(numbers)} decisions, the last one has number "
             f"{numbers[-1]}",
-            "restore the file from the backup; without these decisions ids would be given anew",
+            "restore the file from the backup; without these decisions ids would be assigned again",
         )
     return found
 

@@ -16,12 +16,12 @@ def approve(profile: Profile, name: str, owner: str, reason: str) -> steps.Night
     """Approve a held night and run what follows it in the DAG. Again: finishes what was cut off.
 
     Raises ``DecisionError`` when it was answered otherwise, ``OrderError`` or ``PublishError`` when it cannot be
-    published (any more).
+    published (any longer).
     """
     workspace = profile.workspace
     held = answer(workspace, find(workspace, name).name, "approve", owner, reason)
     if not held.facts:
-        raise PublishError(f"the held night {held.name} was published long ago and is not kept any more")
+        raise PublishError(f"the held night {held.name} was published long ago and is no longer kept")
     night = steps.Night(profile.name, held.facts["night"], held.facts["run_id"])
     with acting_for(night.run_id):
         steps.publish(night, held.name)  # the run's journal under reports/ may be gone

@@ -90,7 +90,7 @@ def _replay(
     workspace = profile.workspace
     if not first <= last <= published:
         raise OrderError(
-            f"a replay from {first} to {last} does not lie before the published night {published}",
+            f"a replay from {first} to {last} is not before the published night {published}",
             f"give --from and --to in ascending order, --to no later than {published}",
         )
     warehouse = _side_warehouse(workspace)

@@ -174,8 +174,8 @@ def _held(found: Status, profile: Profile, workspace: Workspace, _now: datetime)
         held = known[-1]
         found.attention.append(
             f"the held night {held.name} was not answered by {held.answer_until:%Y-%m-%d %H:%M} UTC and counts as "
-            f"rejected; to have it judged anew: make run PROFILE={profile.name} AS_OF={held.name[:10]}; the next night "
-            "that is published brings its data, too"
+            f"rejected; to have it judged again: make run PROFILE={profile.name} AS_OF={held.name[:10]}; otherwise the "
+            "next night that is published brings its data"
         )
 
 

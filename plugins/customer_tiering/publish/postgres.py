@@ -402,6 +402,6 @@ def _unavailable(profile_name: str, folder: Path, said: str) -> TargetError:
     return TargetError(
         f"the night is published ({folder.name}), but Postgres could not be brought up to date and shows what it "
         f"showed before: {said}",
-        f"mend Postgres (is it up, is there room, are user and password right?); the next run loads it, or at once: "
+        f"fix Postgres (is it up, is there room, are user and password right?); the next run loads it, or at once: "
         f"tiering publish-postgres --profile {profile_name}",
     )

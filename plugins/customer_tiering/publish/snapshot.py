@@ -80,12 +80,12 @@ def published_folder(workspace: Workspace) -> Path:
 
 
 def _refuse_lost_pointer(workspace: Workspace, pointer: Path) -> None:
-    """Once a night was published there is a pointer; without it tier history would begin anew."""
+    """Once a night was published there is a pointer; without it tier history would start over."""
     snapshots = sorted(path.parent.name for path in workspace.published.glob(f"[0-9]*/{MANIFEST}"))
     if pointer.exists() or (snapshots and (workspace.root / _WAS_PUBLISHED).exists()):
         newest = snapshots[-1] if snapshots else "<folder>"
         raise PublishError(
-            f"{pointer} is no pointer any more, though nights were published: tier history would begin anew",
+            f"{pointer} is no longer a link to a snapshot, but nights were published: tier history would start over",
             f"put it back: rm -rf {pointer}; ln -s {newest} {pointer}",
         )
 
@@ -118,14 +118,14 @@ def check_order(workspace: Workspace, as_of: date) -> Manifest | None:
     accepted = last_accepted(workspace)
     if accepted and as_of < accepted.night:
         raise OrderError(
-            f"the night {as_of} lies before the last accepted night {accepted.night}; tiers move forward only",
+            f"the night {as_of} is before the last accepted night {accepted.night}; tiers move forward only",
             f"run {accepted.night} or a later night; to recompute past nights: tiering replay --from",
         )
     return accepted
 
 
 def predecessor(workspace: Workspace, as_of: date) -> Path | None:
-    """The snapshot of the last accepted night before ``as_of``, or None when it is not kept (any more)."""
+    """The snapshot of the last accepted night before ``as_of``, or None when it is not kept (any longer)."""
     folder = current_folder(workspace)
     while folder is not None and (manifest := read_manifest(folder)).night >= as_of:
         folder = workspace.published / manifest.previous if manifest.previous else None

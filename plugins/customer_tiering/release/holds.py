@@ -153,7 +153,7 @@ def answer(workspace: Workspace, name: str, kind: Literal["approve", "reject"], 
     """Approve or reject a held night; the first answer counts, and the same answer again changes nothing.
 
     Raises ``DecisionError`` without owner or reason, or when the night was answered otherwise or superseded;
-    ``OrderError`` or ``PublishError`` when it cannot be published (any more).
+    ``OrderError`` or ``PublishError`` when it cannot be published (any longer).
     """
     owner, reason = _signed(owner, reason)
     held = find(workspace, name)
@@ -176,7 +176,7 @@ def answer(workspace: Workspace, name: str, kind: Literal["approve", "reject"], 
                 f"the held night {held.name} is {state} already ({mine[-1].owner}: {mine[-1].reason})",
                 f"take it back with tiering rollback --profile {workspace.root.name}"
                 if state == "published"
-                else "run the night again to have it judged anew",
+                else "run the night again to have it judged again",
             )
         return True
 
@@ -189,7 +189,7 @@ def unanswered(workspace: Workspace, held: Hold) -> DecisionError:
     return DecisionError(
         f"the held night {held.name} was not answered by {held.answer_until:%Y-%m-%d %H:%M} UTC and counts as rejected",
         f"look: tiering release show {held.name} --profile {workspace.root.name}; run the night again to have it "
-        "judged anew, or wait for the next one, which goes on from the last published night",
+        "judged again, or wait for the next one, which goes on from the last published night",
     )
 
 
@@ -214,7 +214,7 @@ def supersede(workspace: Workspace, reason: str) -> list[str]:
     still be published; after a restore none can, because ``held/`` gave way.
     """
     closed = []
-    while still := waiting(workspace):  # read anew: one may have been answered meanwhile
+    while still := waiting(workspace):  # read again: one may have been answered meanwhile
         held = still[0]
         if held.state() == "approved":
             if _finish_published(workspace, held):
@@ -297,7 +297,7 @@ def how_to_answer(held: Hold, profile_name: str) -> str:
     return (
         f"look: tiering release show {held.name} --profile {profile_name}; publish and tell: "
         f"tiering release approve {who}; drop it: tiering release reject {who}; "
-        "or mend the source and run the night again"
+        "or fix the source and run the night again"
     )
 
 

@@ -35,7 +35,7 @@ REASONS = {
     "no_trade": Words("数月无交易", "months without trade"),
     "review": Words("定期复核", "scheduled review"),
     "rules_changed": Words("规则变更", "the rules changed"),
-    "not_scored": Words("无法评定", "cannot be scored any more"),
+    "not_scored": Words("无法评定", "can no longer be scored"),
     "override": Words("人工指定", "set by hand"),
     "override_ended": Words("人工指定到期", "the manual tier ended"),
     "left": Words("退出方案", "left the scheme"),

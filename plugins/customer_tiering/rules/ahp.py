@@ -41,7 +41,7 @@ _NAME = re.compile(r"[^\W_][\w .-]*")
 _SCHEME = re.compile(r"[^\W\d_]\w*")
 _NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:\s*/\s*(\d+\.?\d*|\.\d+))?", re.ASCII)
 _LONGEST_NUMBER = 40
-_MEND_NEXT = "mend the cells named above (docs/ahp.md shows a matrix) and run tiering ahp again; nothing was written"
+_FIX_NEXT = "fix the cells named above (docs/ahp.md shows a matrix) and run tiering ahp again; nothing was written"
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def parse_matrix(text: str, where: str) -> Comparisons:
         entries, problems = _entries(names, rows[1:])
     if problems:
         listed = "\n  - ".join(problems)
-        raise TieringError(f"{where}: the comparison matrix has {len(problems)} problem(s):\n  - {listed}", _MEND_NEXT)
+        raise TieringError(f"{where}: the comparison matrix has {len(problems)} problem(s):\n  - {listed}", _FIX_NEXT)
     values = np.array([[float(entry) for entry in row] for row in entries], dtype=np.float64)
     return Comparisons(tuple(names), values)
 
@@ -155,7 +155,7 @@ def _names(rows: list[list[str]]) -> tuple[list[str], list[str]]:
         if not _NAME.fullmatch(name):
             problems.append(f"row 1, column {number}: {name!r} is not a plain name (letters, digits, _ - . and spaces)")
         elif name in seen:
-            problems.append(f"row 1, column {number}: {name} stands already in column {seen[name]}")
+            problems.append(f"row 1, column {number}: {name} is already in column {seen[name]}")
         seen.setdefault(name, number)
     if len(rows) - 1 != len(names):
         problems.append(f"not square: {len(names)} name(s) in the first row, {len(rows) - 1} row(s) below it")
@@ -430,7 +430,7 @@ def _read_seed_lines(path: Path, columns: Sequence[str]) -> tuple[list[tuple[str
             elif cells:
                 key = tuple(cells[columns.index(column)].strip() for column in SEEDS[_SEED].key)
                 if key in seen:
-                    problems.append(f"{path}:{start}: {', '.join(key)} stands already in line {seen[key]}")
+                    problems.append(f"{path}:{start}: {', '.join(key)} is already in line {seen[key]}")
                 seen[key] = start
     except csv.Error as error:
         problems.append(f"{path}:{reader.line_num}: this is not CSV ({error})")
@@ -440,7 +440,7 @@ def _read_seed_lines(path: Path, columns: Sequence[str]) -> tuple[list[tuple[str
         listed = "\n  - ".join(problems)
         raise RulesError(
             f"{path} is not a sound {_SEED} seed, {len(problems)} problem(s):\n  - {listed}",
-            "mend the lines named above, or give --write another file; nothing was written",
+            "fix the lines named above, or give --write another file; nothing was written",
         )
     return records, mark
 

@@ -445,7 +445,7 @@ def _check_ranks(rows: list[Row]) -> list[str]:
             )
         problems += [
             f"{above.where()}: cumulative_share {above['cumulative_share']} of {' '.join(name)} "
-            f"stands already in line {below.line}"
+            f"is already in line {below.line}"
             for below, above in pairwise(ordered)
             if Decimal(below["cumulative_share"]) == Decimal(above["cumulative_share"])
         ]

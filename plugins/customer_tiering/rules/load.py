@@ -49,5 +49,5 @@ def _refuse(profile: Profile, problems: list[str]) -> None:
         listed = "\n  - ".join(problems)
         raise RulesError(
             f"profile {profile.name}: the tiering rules have {len(problems)} problem(s):\n  - {listed}",
-            "mend the lines named above; nothing was run",
+            "fix the lines named above; nothing was run",
         )

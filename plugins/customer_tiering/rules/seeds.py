@@ -365,7 +365,7 @@ def read_rows(path: Path, spec: SeedSpec, problems: list[str]) -> list[Row]:
         problems += _check_types(row, spec)
         key = tuple(row[column] for column in spec.key)
         if key in seen:
-            problems.append(f"{row.where()}: {', '.join(key)} stands already in line {seen[key].line}")
+            problems.append(f"{row.where()}: {', '.join(key)} is already in line {seen[key].line}")
         seen[key] = row
     return rows
 
@@ -390,9 +390,9 @@ def _check_types(row: Row, spec: SeedSpec) -> list[str]:
                 whole, fraction = _DIGITS[kind]
                 problems.append(f"{row.where()}: {column} is {value}; up to {whole} digits and {fraction} decimals")
             elif kind == _WEIGHT and not 0 < number <= 1:
-                problems.append(f"{row.where()}: {column} is {value}; it lies above 0 and up to 1")
+                problems.append(f"{row.where()}: {column} is {value}; it must be above 0 and at most 1")
             elif kind == _RATE and number <= 0:
-                problems.append(f"{row.where()}: {column} is {value}; it lies above 0")
+                problems.append(f"{row.where()}: {column} is {value}; it must be above 0")
         if kind == _DAY and not _is_day(value):
             problems.append(f"{row.where()}: {column} is {value!r}; write a day as YYYY-MM-DD")
     return problems

@@ -18,7 +18,7 @@ from customer_tiering.errors import BuildFailed
 from customer_tiering.sql import quote
 from customer_tiering.warehouse.connection import warehouse_lock
 
-# dbt parses the whole project anew (many seconds) when the path of the warehouse is another one than last time. So it
+# dbt parses the whole project again (many seconds) when the path of the warehouse is another one than last time. So it
 # parses for a name that is never opened, and every warehouse, side copies too, is built from what was parsed once.
 _PARSED_FOR = Path("warehouse.duckdb")
 
@@ -46,7 +46,7 @@ def build_models(profile: Profile, log_folder: Path, warehouse: Path | None = No
 
 
 def _drop_others(warehouse: Path, results: Any) -> None:
-    """Drop what earlier versions of the models left behind: a mart that is no model any more is not published."""
+    """Drop what earlier versions of the models left behind: a mart that is no longer a model is not published."""
     built = {(node.node.schema, node.node.alias) for node in results if node.node.resource_type == "model"}
     with duckdb.connect(str(warehouse)) as connection:
         found = connection.execute(
@@ -95,7 +95,7 @@ def run_dbt(profile: Profile, command: list[str], log_folder: Path, warehouse: P
         failures = [_first_line(str(outcome.exception or "dbt stopped without a message"))]
     raise BuildFailed(
         f"profile {profile.name}: the models were not accepted; nothing is published:\n  - " + "\n  - ".join(failures),
-        f"see {log_folder / 'dbt.log'}; mend the model or the data and run the night again",
+        f"see {log_folder / 'dbt.log'}; fix the model or the data and run the night again",
     )
 
 

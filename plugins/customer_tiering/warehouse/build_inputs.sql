@@ -1,4 +1,4 @@
--- What a build reads besides accepted rows: made anew and filled before every build.
+-- What a build reads besides accepted rows: made again and filled before every build.
 
 -- One row per night to compute: one on a night, many after missed nights and in a replay. Refilled by every build.
 -- kind: run | caught_up | replayed, or baseline for the last accepted night, recomputed to tell corrections apart.

@@ -1,4 +1,4 @@
-"""Where the data begins: a night before it would tier nobody."""
+"""Where the data begins: a night before it would tier no customer."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ def check_data_begins(connection: duckdb.DuckDBPyConnection, as_of: date) -> Non
     begins = row[0] if row else None
     if begins is None:
         raise OrderError(
-            f"not one order was accepted, so nobody can be tiered on {as_of}",
+            f"not one order was accepted, so no customer can be tiered on {as_of}",
             "look at the quarantine counts in the run's journal: a rule may be keeping everything out",
         )
     if begins > as_of:
         raise OrderError(
-            f"the night {as_of} lies before the data begins: the first order is of {begins}",
+            f"the night {as_of} is before the data begins: the first order is of {begins}",
             f"choose a night from {begins} on: make run AS_OF={begins}",
         )

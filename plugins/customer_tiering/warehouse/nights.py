@@ -27,7 +27,7 @@ class PlannedNight:
 def plan_nights(accepted: PlannedNight | None, as_of: date, rules_version: str, catch_up: int) -> list[PlannedNight]:
     """The nights missed since the last accepted one, under its rules, then the night itself.
 
-    No more than ``catch_up`` missed nights, the latest ones: a company that pauses for years starts anew from its
+    No more than ``catch_up`` missed nights, the latest ones: a company that pauses for years starts over from its
     last tiers.
     """
     nights = []
@@ -42,7 +42,7 @@ def plan_nights(accepted: PlannedNight | None, as_of: date, rules_version: str, 
 
 
 def make_build_inputs(connection: duckdb.DuckDBPyConnection) -> None:
-    """The tables that every build fills anew, empty."""
+    """The tables that every build fills again, empty."""
     connection.execute(_BUILD_INPUTS.read_text(encoding="utf-8"))
 
 

@@ -49,7 +49,7 @@ create table if not exists meta.decided_releases (
     primary key (source, entity, as_of_date, decision_id)
 );
 
--- Rows flagged by repair rules; mended in the models.
+-- Rows flagged by repair rules; the models repair them.
 create table if not exists meta.row_flags (
     source varchar, entity varchar, row_id varchar, rule varchar,
     primary key (source, entity, row_id, rule)
@@ -84,7 +84,7 @@ create table if not exists meta.identity_review (
     primary key (left_record_id, right_record_id)
 );
 
--- The promoted churn model, filled anew before every build; empty until one is promoted. probability =
+-- The promoted churn model, filled again before every build; empty until one is promoted. probability =
 -- 1 / (1 + exp(-(slope * (intercept + sum(coefficient * (value - mean) / scale)) + calibration_offset))), where value is
 -- the transformed feature, its imputation where it is missing, held between the bounds.
 create table if not exists meta.churn_model (

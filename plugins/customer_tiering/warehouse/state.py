@@ -2,7 +2,7 @@
 
 State comes from the published snapshot of the last accepted night before the ones being computed. Where that snapshot
 is gone (a rerun of a promoted night, a replay of nights long past) it is put together from the published history,
-which knows every tier and since when; only the split of a score's change into its causes begins anew then.
+which knows every tier and since when; only the split of a score's change into its causes starts over then.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 -- Why a customer has its score: per scheme and indicator the raw value, its score by bands or levels, the weight
 -- and the points. In a dimension measured raw or log the score is the value itself. A missing value follows its
--- policy: pending (the customer cannot be scored), renormalise (the other weights share its part) or impute (a set
+-- policy: pending (the customer cannot be scored), renormalise (its weight is spread over the others) or impute (a set
 -- score). Points of a weighted scheme add up to its score exactly (decimals); clusters compare and have no points.
 with members as (
 
@@ -194,7 +194,7 @@ counted as (
 
 ),
 
--- Customers whose counted weights are not the whole: only their points are shared anew.
+-- Customers whose counted weights are not the whole: only their points are shared again.
 partly_counted as (
 
     select

@@ -76,7 +76,7 @@ states as (
         case
             when decided.effective_tier = decided.previous_tier then decided.tier_set_score else decided.score
         end as tier_set_score,
-        -- What corrections and rules have added to the score begins anew with every tier.
+        -- What corrections and rules have added to the score starts over with every tier.
         cast(
             case when decided.effective_tier = decided.previous_tier then decided.correction_points else 0 end
             as decimal(30, 12)

@@ -151,7 +151,7 @@ def nights(request: Request) -> Response:
 
 
 def _company() -> tuple[Profile, Path]:
-    """The profile that this Airflow serves and its published snapshot, looked up anew with every request."""
+    """The profile that this Airflow serves and its published snapshot, looked up again with every request."""
     profile = load_profile(os.environ.get("TIERING_PROFILE", "sample"))
     return profile, published_folder(profile.workspace)
 
