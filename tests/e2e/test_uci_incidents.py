@@ -24,7 +24,7 @@ from customer_tiering.gate.quarantine import open_by_rule
 from customer_tiering.warehouse.connection import open_warehouse
 from nights import mart_rows, run_night
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.full]
 NIGHT = date(2016, 5, 31)
 REAL = Path(os.environ.get("TIERING_SHARED_DATA", project_root().parent / "shared" / "data"))
 INCIDENTS = Path(__file__).with_name("uci_incidents_independent.sql")
@@ -66,7 +66,7 @@ INC0000017,New,true,0,Caller 1,1/3/2016 08:00,1/3/2016 08:00,4 - Low,10/3/2016 0
 """
 
 
-@pytest.fixture(scope="module", params=["handmade", pytest.param("real", marks=pytest.mark.full)])
+@pytest.fixture(scope="module", params=["handmade", "real"])
 def night(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Path, Workspace, bool]]:

@@ -152,7 +152,7 @@ def test_a_missing_column_is_named_as_it_stands_in_the_file(tmp_path: Path) -> N
 
 def test_an_older_file_without_a_column_is_named_while_reading(tmp_path: Path) -> None:
     path = write(tmp_path / "orders-1.csv", "order_no\n1\n")
-    with pytest.raises(SourceError, match=r"orders-1\.csv cannot be read .* 'note'"):
+    with pytest.raises(SourceError, match=r"orders-1\.csv has no column note"):
         list(files.read_rows(source(), entity(), path))
 
 
@@ -197,7 +197,7 @@ def test_a_gzip_that_is_none_is_refused(tmp_path: Path) -> None:
     [
         ("order_no,note\n1,中文\n", "gb18030", "utf-8"),
         ("order_no,note,备注\n1,x,y\n", "gb18030", "utf-8"),
-        ("order_no,note\n1,\udcff\udcff\udcff\n", "utf-8:surrogateescape", "gb18030"),
+        ("order_no,note\n1,\udcff\udcff\n2,\udcff\n", "utf-8:surrogateescape", "gb18030"),
     ],
     ids=["value", "header", "not gb18030"],
 )
@@ -205,6 +205,46 @@ def test_a_wrong_encoding_is_refused(content: str, written: str, declared: str, 
     codec, _, errors = written.partition(":")
     path = write(tmp_path / "orders-1.csv", content.encode(codec, errors or "strict"))
     assert f"cannot be read as csv in {declared}" in refusal(path, entity(encoding=declared))
+
+
+def test_another_encoding_is_named_with_how_to_declare_it(tmp_path: Path) -> None:
+    text = "order_no,note\n1,中文\n2,北京\n"
+    problem = refusal(write(tmp_path / "orders-1.csv", text, "gb18030"), entity())
+    assert "line 2 is not utf-8, nor are 1 others; it is valid gb18030, so declare encoding='gb18030'" in problem
+    assert "it is valid utf-16" in refusal(write(tmp_path / "orders-1.csv", text, "utf-16"), entity())
+    problem = refusal(write(tmp_path / "orders-1.csv", text), entity(encoding="gb18030"))
+    assert "utf-8 with Chinese characters, so declare encoding='utf-8'" in problem
+    nothing = write(tmp_path / "orders-1.csv", b"order_no,note\n1,\xff\xff\n2,\xff\n")
+    assert "no known encoding fits" in refusal(nothing, entity())
+
+
+@pytest.mark.parametrize("suffix", ["csv", "csv.gz", "jsonl"])
+def test_a_broken_byte_costs_its_row_only(suffix: str, tmp_path: Path) -> None:
+    kind = "jsonl" if suffix == "jsonl" else "csv"
+    of = entity(format=kind, files=f"orders-*.{suffix}")
+    lines = [(str(number), "上海") for number in range(1, 6)]
+    if kind == "csv":
+        text = "order_no,note\n" + "".join(f"{number},{note}\n" for number, note in lines)
+    else:
+        text = "".join(f'{{"order_no": "{number}", "note": "{note}"}}\n' for number, note in lines)
+    good = text.encode()
+    at = good.index("上".encode(), good.index(b"3"))
+    rows = rows_of(write(tmp_path / f"orders-1.{suffix}", good[: at + 1] + b"\xff" + good[at + 2 :]), of)
+    assert values(rows, of) == [line for line in lines if line[0] != "3"]
+    (lost,) = malformed(rows)
+    assert "3" in lost
+
+
+@pytest.mark.parametrize("kind", ["csv", "excel"])
+def test_a_column_that_comes_twice_is_refused(kind: str, tmp_path: Path) -> None:
+    header, row = ("order_no", "note", "remark", "note"), ("1", "a", "b", "c")
+    if kind == "csv":
+        path = write(tmp_path / "orders-1.csv", f"{','.join(header)}\n{','.join(row)}\n")
+        assert "orders-1.csv has the column note twice" in refusal(path, entity())
+    else:
+        assert "has the column note twice" in refusal(workbook(tmp_path / "orders-1.xlsx", header, row), excel())
+    doubled = write(tmp_path / "orders-1.csv", "order_no,note,other,other\n1,a,b,c\n")
+    assert values(rows_of(doubled, entity()), entity()) == [("1", "a")], "not a declared column: it does not matter"
 
 
 # --- JSON lines ---------------------------------------------------------------------------------------------
@@ -346,6 +386,37 @@ def test_cells_of_a_sheet_come_as_text(tmp_path: Path) -> None:
     assert [row[ROW_COLUMN] for row in rows] == list(range(1, 11))
 
 
+def test_an_error_in_a_cell_is_no_empty_cell(tmp_path: Path) -> None:
+    path = tmp_path / "orders-1.xlsx"
+    with xlsxwriter.Workbook(str(path)) as book:
+        page = book.add_worksheet("data")
+        page.write_row(1, 1, ("order_no", "note", "unused"))
+        for line, (number, note, unused) in enumerate(
+            (("1", "a", "x"), ("2", "#DIV/0!", "x"), ("3", "c", "#REF!"), ("4", "#N/A", "x")), start=2
+        ):
+            page.write_string(line, 1, number)
+            for column, value in ((2, note), (3, unused)):
+                if value.startswith("#"):
+                    page.write_formula(line, column, "=1/0", None, value)
+                else:
+                    page.write_string(line, column, value)
+    rows = rows_of(path, excel())
+    assert values(rows, excel()) == [("1", "a"), ("3", "c")]
+    assert malformed(rows) == ["2,#DIV/0!,x", "4,#N/A,x"]
+    assert [row[ROW_COLUMN] for row in rows] == [1, 2, 3, 4]
+
+
+def test_a_cell_merged_over_rows_counts_for_each(tmp_path: Path) -> None:
+    path = tmp_path / "orders-1.xlsx"
+    with xlsxwriter.Workbook(str(path)) as book:
+        page = book.add_worksheet("data")
+        page.write_row(2, 1, ("order_no", "note"))
+        page.write_column(3, 1, ("1", "2", "3", "4"))
+        page.merge_range(3, 2, 5, 2, "north")
+        page.write_string(6, 2, "south")
+    assert values(rows_of(path, excel()), excel()) == [("1", "north"), ("2", "north"), ("3", "north"), ("4", "south")]
+
+
 def test_a_sheet_with_chinese_headers_and_blanks(tmp_path: Path) -> None:
     of = excel(headers={"order_no": "订单编号"})
     path = workbook(tmp_path / "orders-1.xlsx", (" 订单编号 ", "note"), ("A1", "x"))
@@ -382,6 +453,9 @@ def test_sheets_that_cannot_be_read(tmp_path: Path) -> None:
         ("orders-20240229.csv", date(2024, 2, 29)),
         ("orders-2024-02-29.csv", date(2024, 2, 29)),
         ("2024-02-29.csv.gz", date(2024, 2, 29)),
+        ("orders-20240229123000.csv", date(2024, 2, 29)),
+        ("orders-20240229T1230.csv", date(2024, 2, 29)),
+        ("orders-202402291.csv", None),
         ("orders-20230229.csv", None),
         ("orders-120240229.csv", None),
         ("orders.csv", None),
@@ -397,6 +471,13 @@ def test_files_come_by_day_and_none_after_the_as_of_day(tmp_path: Path) -> None:
     found = files.entity_files(source(), entity(), tmp_path, date(2024, 1, 3))
     assert [path.name for path in found] == ["orders-all.csv", "orders-2024-01-02.csv", "orders-20240103.csv"]
     assert len(files.entity_files(source(), entity(), tmp_path)) == 4
+
+
+def test_companions_of_files_are_no_deliveries(tmp_path: Path) -> None:
+    for name in ("a.csv", "._a.csv", "~$a.csv", ".a.csv"):
+        write(tmp_path / name, "")
+    found = files.entity_files(source(), entity(files="*.csv"), tmp_path)
+    assert [path.name for path in found] == ["a.csv"]
 
 
 def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
@@ -460,13 +541,27 @@ def test_nights_read_what_is_new_or_changed_and_nothing_twice(tmp_path: Path) ->
     ]  # fmt: skip
 
 
-def test_one_bad_file_lands_nothing_and_the_mended_file_lands_all(tmp_path: Path) -> None:
+def test_a_json_key_that_is_left_out_is_a_missing_value(tmp_path: Path) -> None:
+    """Only a key that no file ever had is an error."""
+    exports = tmp_path / "exports"
+    exports.mkdir()
+    of = jsonl()
+    write(exports / "orders-20240101.jsonl", '{"order_no": "1"}\n')
+    with pytest.raises(SourceError, match="has no column note"):
+        extract(exports, tmp_path, date(2024, 1, 3), of)
+    write(exports / "orders-20240101.jsonl", '{"order_no": "1", "note": "a"}\n')
+    write(exports / "orders-20240102.jsonl", '{"order_no": "2"}\n')
+    extract(exports, tmp_path, date(2024, 1, 3), of)
+    assert [(row["order_no"], row["note"]) for row in landed(tmp_path, of)] == [("1", "a"), ("2", None)]
+
+
+def test_one_bad_file_lands_nothing_and_the_corrected_file_lands_all(tmp_path: Path) -> None:
     exports = tmp_path / "exports"
     exports.mkdir()
     write(exports / "orders-20240101.csv", "order_no,note\n1,a\n")
     bad = write(exports / "orders-20240102.csv", "order_no\n2\n")
     write(exports / "orders-20240103.csv", "order_no,note\n3,a\n")
-    with pytest.raises(SourceError, match=r"entity orders: orders-20240102\.csv cannot be read .* 'note'"):
+    with pytest.raises(SourceError, match=r"entity orders: orders-20240102\.csv has no column note"):
         extract(exports, tmp_path, date(2024, 1, 3))
     assert landed(tmp_path, entity()) == []
     write(bad, "order_no,note\n2,a\n")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import re
+import zipfile
 from collections.abc import Container, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -16,9 +19,16 @@ import pyarrow.csv as pa_csv
 from customer_tiering.errors import SourceError
 from customer_tiering.sources.base import FILE_COLUMN, MALFORMED_COLUMN, ROW_COLUMN, Entity, Source
 
-_DAY_IN_NAME = re.compile(r"(?<!\d)(\d{4})-?(\d{2})-?(\d{2})(?!\d)")
+# A day, perhaps with a time of day behind it (20260331, 2026-03-31, 20260331120000).
+_DAY_IN_NAME = re.compile(r"(?<!\d)(\d{4})-?(\d{2})-?(\d{2})(?=(?:\d{4}(?:\d{2})?)?(?!\d))")
+# What Excel and macOS put beside a file; nothing that anybody delivered.
+_COMPANION = ("~$", ".")
 _CSV_BLOCK_BYTES = 16 << 20
 _JSON_LINES_PER_BATCH = 100_000
+_BYTES = 1 << 20
+_OTHER_ENCODINGS = ("utf-8", "gb18030")
+_CHINESE = re.compile(r"[\u4e00-\u9fff]")
+_NOT_DECODED = "\ufffd"
 
 
 @dataclass(frozen=True)
@@ -51,7 +61,9 @@ def entity_files(source: Source, entity: Entity, folder: Path, until: date | Non
             f"source {source.name}: the folder {folder} does not exist",
             "check the path in the profile (and DATA=, if the profile uses {data})",
         )
-    found = [path for path in folder.glob(entity.files or "") if path.is_file()]
+    found = [
+        path for path in folder.glob(entity.files or "") if path.is_file() and not path.name.startswith(_COMPANION)
+    ]
     if until is not None:
         found = [path for path in found if (file_day(path) or until) <= until]
     return sorted(found, key=lambda path: (file_day(path) or date.min, path.name))
@@ -69,9 +81,23 @@ def changed_state(path: Path, known: FileState | None) -> FileState | None:
     return FileState(stat.st_size, stat.st_mtime_ns, digest)
 
 
-def check_header(source: Source, entity: Entity, path: Path) -> None:
-    """Raise ``SourceError`` naming file and columns when the file lacks a declared column that is not optional."""
+def check_header(source: Source, entity: Entity, path: Path, *older: Path) -> None:
+    """Raise ``SourceError`` naming file and columns when a declared column that is not optional is missing or double.
+
+    In JSON a key that is left out is a missing value: a column is missing when no line of ``path`` and of the
+    ``older`` files has it.
+    """
     names = {"csv": _csv_header, "jsonl": _json_keys, "excel": _sheet_header}[entity.format](source, entity, path)
+    for file in older if entity.format == "jsonl" else ():
+        if not _missing(entity, names):
+            break
+        names += _json_keys(source, entity, file)
+    declared = {entity.header(column) for column in entity.columns}
+    if double := sorted({name for name in names if name in declared and names.count(name) > 1}):
+        raise SourceError(
+            f"source {source.name}, entity {entity.name}: {path.name} has the column {', '.join(double)} twice",
+            "rename or remove one of them in the export: nobody can know which one counts",
+        )
     if missing := _missing(entity, names):
         raise SourceError(
             f"source {source.name}, entity {entity.name}: {path.name} has no column {', '.join(missing)} "
@@ -90,14 +116,16 @@ def _missing(entity: Entity, names: Container[str]) -> list[str]:
 def read_rows(source: Source, entity: Entity, path: Path) -> Iterator[pa.Table]:
     """The file's rows in batches: the declared columns as text, then file, row number and malformed text.
 
-    Row numbers are lines of data counted from 1. A line with too many or too few fields comes with all
-    columns null and its text in ``_malformed``, so that the gate can account for it.
+    Row numbers are lines of data counted from 1. A line with too many or too few fields, with bytes that are not of
+    the encoding, or with an error in a cell of a sheet comes with all columns null and its text in ``_malformed``, so
+    that the gate can account for it. Raises ``SourceError``.
     """
+    if entity.format != "jsonl":
+        check_header(source, entity, path)
     reader = {"csv": _read_csv, "jsonl": _read_jsonl, "excel": _read_excel}[entity.format]
     try:
         yield from reader(entity, path)
-    except (pa.ArrowInvalid, EOFError, KeyError, OSError, UnicodeDecodeError) as error:
-        # KeyError: an older file of the series lacks a declared column; only the newest header is checked.
+    except (pa.ArrowInvalid, EOFError, OSError, UnicodeDecodeError) as error:
         raise _unreadable(source, entity, path, error) from error
 
 
@@ -122,6 +150,12 @@ def _empty(source: Source, entity: Entity, path: Path) -> SourceError:
     )
 
 
+def _set_aside(entity: Entity, path: Path, first_row: int, texts: list[str]) -> pa.Table:
+    """Rows that cannot be used: no column, just their text."""
+    empty = [pa.nulls(len(texts), pa.string()) for _ in entity.columns]
+    return _table(entity, empty, path, first_row, pa.array(texts, pa.string()))
+
+
 def _table(entity: Entity, columns: list[Any], path: Path, first_row: int, malformed: Any = None) -> pa.Table:
     rows = len(columns[0]) if columns else 0
     arrays = [pa.array(column, pa.string()) if isinstance(column, list) else column for column in columns]
@@ -136,33 +170,93 @@ def _table(entity: Entity, columns: list[Any], path: Path, first_row: int, malfo
     )
 
 
+# --- encodings ---------------------------------------------------------------------------------------------
+
+
+def _decodes(path: Path, encoding: str) -> bool:
+    """Whether every byte of the file is of the encoding."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    with pa.input_stream(str(path), compression="detect") as stream:
+        try:
+            while part := stream.read(_BYTES):
+                decoder.decode(part)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return False
+    return True
+
+
+def _is_chinese_utf8(path: Path) -> bool:
+    """Whether the file is UTF-8 with Chinese characters: read as GB18030 it would often decode, to nonsense.
+
+    Real GB18030 is hardly ever valid UTF-8, and then gives no Chinese characters.
+    """
+    if not _decodes(path, "utf-8"):
+        return False
+    with pa.input_stream(str(path), compression="detect") as stream:
+        return _CHINESE.search(stream.read().decode()) is not None
+
+
+def _refuse_other_encoding(path: Path, encoding: str) -> None:
+    """Raise ``OSError`` when the file is of another encoding; return when it only has some broken bytes."""
+    good = bad = 0
+    first = None
+    with pa.input_stream(str(path), compression="detect") as stream:
+        data = stream.read()
+    for number, line in enumerate(data.split(b"\n"), start=1):
+        if line.isascii():
+            continue
+        try:
+            line.decode(encoding)
+            good += 1
+        except UnicodeDecodeError:
+            bad += 1
+            first = first or number
+    others = [name for name in _OTHER_ENCODINGS if name != encoding and _decodes(path, name)]
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        others = ["utf-16"]
+    if bad > good and (bad > 1 or others):
+        advice = f"it is valid {others[0]}, so declare encoding={others[0]!r}" if others else "no known encoding fits"
+        raise OSError(f"line {first} is not {encoding}, nor are {bad - 1} others; {advice}")
+
+
+def _lenient(path: Path, encoding: str) -> bool:
+    """Whether single bytes of the file are broken, so that rows with them are to be set aside.
+
+    Raises ``OSError`` when the file as a whole is of another encoding.
+    """
+    if _decodes(path, encoding):
+        if encoding.lower().startswith("gb") and _is_chinese_utf8(path):
+            raise OSError("its bytes are utf-8 with Chinese characters, so declare encoding='utf-8'")
+        return False
+    _refuse_other_encoding(path, encoding)
+    return True
+
+
 # --- CSV ---------------------------------------------------------------------------------------------------
 
 
-def _open_csv(entity: Entity, path: Path, bad_rows: list[str], block: int) -> pa_csv.CSVStreamingReader:
-    def remember(row: pa_csv.InvalidRow) -> str:
-        bad_rows.append(row.text)
-        return "skip"
-
-    header = [entity.header(column) for column in entity.columns]
-    return pa_csv.open_csv(
-        pa.input_stream(str(path), compression="detect"),
-        read_options=pa_csv.ReadOptions(encoding=entity.encoding, block_size=block, use_threads=False),
-        parse_options=pa_csv.ParseOptions(
-            delimiter=entity.delimiter, newlines_in_values=True, invalid_row_handler=remember
-        ),
-        convert_options=pa_csv.ConvertOptions(
-            column_types=dict.fromkeys(header, pa.string()),
-            include_columns=header,
-            include_missing_columns=bool(entity.optional),
-            strings_can_be_null=False,
-        ),
-    )
+@contextmanager
+def _csv_stream(entity: Entity, path: Path, lenient: bool) -> Iterator[tuple[Any, str]]:
+    """The file's bytes and their encoding; with broken bytes replaced where ``lenient``."""
+    with pa.input_stream(str(path), compression="detect") as stream:
+        if lenient:
+            yield pa.BufferReader(stream.read().decode(entity.encoding, "replace").encode()), "utf-8"
+        else:
+            yield stream, entity.encoding
 
 
-def _csv_header(source: Source, entity: Entity, path: Path) -> set[str]:
+def _csv_header(source: Source, entity: Entity, path: Path) -> list[str]:
     try:
-        return _csv_names(entity, path)
+        with _csv_stream(entity, path, _lenient(path, entity.encoding)) as (stream, encoding):
+            reader = pa_csv.open_csv(
+                stream,
+                read_options=pa_csv.ReadOptions(encoding=encoding, block_size=_CSV_BLOCK_BYTES, use_threads=False),
+                parse_options=pa_csv.ParseOptions(
+                    delimiter=entity.delimiter, newlines_in_values=True, invalid_row_handler=lambda _row: "skip"
+                ),
+            )
+            return list(reader.schema.names)
     except pa.ArrowInvalid as error:
         if "Empty CSV" in str(error):
             raise _empty(source, entity, path) from error
@@ -171,36 +265,54 @@ def _csv_header(source: Source, entity: Entity, path: Path) -> set[str]:
         raise _unreadable(source, entity, path, error) from error
 
 
-def _csv_names(entity: Entity, path: Path) -> set[str]:
-    with pa.input_stream(str(path), compression="detect") as stream:
-        reader = pa_csv.open_csv(
-            stream,
-            read_options=pa_csv.ReadOptions(encoding=entity.encoding, block_size=_CSV_BLOCK_BYTES, use_threads=False),
-            parse_options=pa_csv.ParseOptions(
-                delimiter=entity.delimiter, newlines_in_values=True, invalid_row_handler=lambda _row: "skip"
-            ),
-        )
-        return set(reader.schema.names)
-
-
 def _read_csv(entity: Entity, path: Path) -> Iterator[pa.Table]:
     bad_rows: list[str] = []
+    header = [entity.header(column) for column in entity.columns]
+
+    def remember(row: pa_csv.InvalidRow) -> str:
+        bad_rows.append(row.text)
+        return "skip"
+
     row = 1
-    if entity.optional and (missing := _missing(entity, _csv_names(entity, path))):
-        raise KeyError(f"there is no column {', '.join(missing)}")  # or they would be read as empty, too
-    for batch in _open_csv(entity, path, bad_rows, _CSV_BLOCK_BYTES):
-        yield _table(entity, list(batch.columns), path, row)
-        row += batch.num_rows
+    lenient = _lenient(path, entity.encoding)
+    with _csv_stream(entity, path, lenient) as (stream, encoding):
+        reader = pa_csv.open_csv(
+            stream,
+            read_options=pa_csv.ReadOptions(encoding=encoding, block_size=_CSV_BLOCK_BYTES, use_threads=False),
+            parse_options=pa_csv.ParseOptions(
+                delimiter=entity.delimiter, newlines_in_values=True, invalid_row_handler=remember
+            ),
+            convert_options=pa_csv.ConvertOptions(
+                column_types=dict.fromkeys(header, pa.string()),
+                include_columns=header,
+                include_missing_columns=bool(entity.optional),
+                strings_can_be_null=False,
+            ),
+        )
+        for batch in reader:
+            kept = _without_broken(batch, entity.delimiter, bad_rows) if lenient else batch
+            yield _table(entity, list(kept.columns), path, row)
+            row += kept.num_rows
     if bad_rows:
-        empty = [pa.nulls(len(bad_rows), pa.string()) for _ in entity.columns]
-        yield _table(entity, empty, path, row, pa.array(bad_rows, pa.string()))
+        yield _set_aside(entity, path, row, bad_rows)
+
+
+def _without_broken(batch: pa.RecordBatch, delimiter: str, bad_rows: list[str]) -> pa.RecordBatch:
+    """The rows without a replaced byte; the text of the others goes to ``bad_rows``."""
+    kept = []
+    for row in batch.to_pylist():
+        text = delimiter.join(value or "" for value in row.values())
+        kept.append(_NOT_DECODED not in text)
+        if not kept[-1]:
+            bad_rows.append(text)
+    return batch.filter(pa.array(kept, pa.bool_()))
 
 
 # --- JSON lines --------------------------------------------------------------------------------------------
 
 
-def _json_batches(path: Path, encoding: str) -> Iterator[list[str]]:
-    with path.open(encoding="utf-8-sig" if encoding == "utf-8" else encoding) as stream:
+def _json_batches(path: Path, encoding: str, errors: str = "strict") -> Iterator[list[str]]:
+    with path.open(encoding="utf-8-sig" if encoding == "utf-8" else encoding, errors=errors) as stream:
         batch: list[str] = []
         for line in stream:
             if line.strip():
@@ -212,40 +324,52 @@ def _json_batches(path: Path, encoding: str) -> Iterator[list[str]]:
             yield batch
 
 
-def _json_keys(source: Source, entity: Entity, path: Path) -> set[str]:
+def _json_keys(source: Source, entity: Entity, path: Path) -> list[str]:
+    """Keys of the file's lines; reading ends with the batch in which every declared column was seen."""
     import duckdb
 
+    keys: set[str] = set()
+    empty = True
     try:
-        batch = next(_json_batches(path, entity.encoding), None)
-    except UnicodeDecodeError as error:
+        errors = "replace" if _lenient(path, entity.encoding) else "strict"
+        with duckdb.connect() as connection:
+            for batch in _json_batches(path, entity.encoding, errors):
+                empty = False
+                connection.register("lines", pa.table({"line": pa.array(batch, pa.string())}))
+                keys |= {
+                    key
+                    for (key,) in connection.execute(
+                        "select distinct unnest(json_keys(doc)) from (select try_cast(line as json) as doc from lines) "
+                        "where json_type(doc) = 'OBJECT'"
+                    ).fetchall()
+                }
+                if not _missing(entity, keys):
+                    break
+    except (OSError, UnicodeDecodeError) as error:
         raise _unreadable(source, entity, path, error) from error
-    if batch is None:
+    if empty:
         raise _empty(source, entity, path)
-    lines = pa.table({"line": pa.array(batch[:1000], pa.string())})
-    with duckdb.connect() as connection:
-        connection.register("lines", lines)
-        keys = connection.execute(
-            "select distinct unnest(json_keys(doc)) from (select try_cast(line as json) as doc from lines) "
-            "where json_type(doc) = 'OBJECT'"
-        ).fetchall()
-    return {key for (key,) in keys}
+    return sorted(keys)
 
 
 def _read_jsonl(entity: Entity, path: Path) -> Iterator[pa.Table]:
     import duckdb
 
     row = 1
+    lenient = _lenient(path, entity.encoding)
     fields = ", ".join(
         f"case when ok then json_extract_string(doc, '$.\"{entity.header(column)}\"') end" for column in entity.columns
     )
     with duckdb.connect() as connection:
-        for batch in _json_batches(path, entity.encoding):
+        for batch in _json_batches(path, entity.encoding, "replace" if lenient else "strict"):
             connection.register("lines", pa.table({"line": pa.array(batch, pa.string())}))
             parsed = connection.execute(
                 # Not json_valid() and json_type(): both sides are evaluated, and json_type() fails on a broken line.
                 f"select {fields}, case when not ok then line end from "
-                "(select line, doc, coalesce(json_type(doc) = 'OBJECT', false) as ok "
-                "from (select line, try_cast(line as json) as doc from lines))"
+                "(select line, doc, coalesce(json_type(doc) = 'OBJECT', false) "
+                "and not ($lenient and contains(line, $not_decoded)) as ok "
+                "from (select line, try_cast(line as json) as doc from lines))",
+                {"lenient": lenient, "not_decoded": _NOT_DECODED},
             ).to_arrow_table()
             columns = [parsed.column(index) for index in range(parsed.num_columns)]
             yield _table(entity, columns[:-1], path, row, columns[-1])
@@ -255,25 +379,66 @@ def _read_jsonl(entity: Entity, path: Path) -> Iterator[pa.Table]:
 # --- Excel -------------------------------------------------------------------------------------------------
 
 
-def _sheet(entity: Entity, path: Path) -> list[list[Any]]:
+@dataclass(frozen=True)
+class _Sheet:
+    """Cells from the first filled row and column on; ``errors`` are the texts of error cells by row and column."""
+
+    rows: list[list[Any]]
+    errors: dict[tuple[int, int], str]
+
+
+def _sheet(entity: Entity, path: Path) -> _Sheet:
     from python_calamine import CalamineError, CalamineWorkbook
 
     try:
         workbook = CalamineWorkbook.from_path(str(path))
         sheet = workbook.get_sheet_by_name(entity.sheet) if entity.sheet else workbook.get_sheet_by_index(0)
+        rows = sheet.to_python(skip_empty_area=True)
+        top, left = sheet.start or (0, 0)
+        for first, last in sheet.merged_cell_ranges or []:
+            _fill(rows, first[0] - top, first[1] - left, last[0] - top)
+        errors = {(row - top, column - left): text for (row, column), text in _error_cells(path, sheet.name).items()}
     except (CalamineError, Exception) as error:
         raise OSError(str(error)) from error
-    return sheet.to_python(skip_empty_area=True)
+    return _Sheet(rows, errors)
 
 
-def _sheet_header(source: Source, entity: Entity, path: Path) -> set[str]:
+def _fill(rows: list[list[Any]], first: int, column: int, last: int) -> None:
+    """A cell that was merged over several rows says the same of each of them."""
+    for row in range(first + 1, min(last + 1, len(rows))):
+        rows[row][column] = rows[first][column]
+
+
+def _error_cells(path: Path, sheet: str) -> dict[tuple[int, int], str]:
+    """Cells that hold an error such as #DIV/0!; calamine would read them as empty. Only in the XML format of Excel."""
+    if not zipfile.is_zipfile(path):
+        return {}
+    with zipfile.ZipFile(path) as archive:
+        parts = [name for name in archive.namelist() if name.startswith("xl/worksheets/") and name.endswith(".xml")]
+        if not any(b't="e"' in archive.read(name) for name in parts):
+            return {}
+    from openpyxl import load_workbook
+
+    workbook = load_workbook(path, read_only=True, data_only=True)
     try:
-        rows = _sheet(entity, path)
+        return {
+            (cell.row - 1, cell.column - 1): str(cell.value)
+            for row in workbook[sheet].iter_rows()
+            for cell in row
+            if cell.data_type == "e"
+        }
+    finally:
+        workbook.close()
+
+
+def _sheet_header(source: Source, entity: Entity, path: Path) -> list[str]:
+    try:
+        rows = _sheet(entity, path).rows
     except OSError as error:
         raise _unreadable(source, entity, path, error) from error
     if not rows:
         raise _empty(source, entity, path)
-    return {str(cell).strip() for cell in rows[0]}
+    return [str(cell).strip() for cell in rows[0]]
 
 
 def _cell_text(value: Any) -> str:
@@ -286,15 +451,24 @@ def _cell_text(value: Any) -> str:
 
 
 def _read_excel(entity: Entity, path: Path) -> Iterator[pa.Table]:
-    header, *rows = _sheet(entity, path) or [[]]
+    sheet = _sheet(entity, path)
+    header, *rows = sheet.rows
     position = {str(cell).strip(): index for index, cell in enumerate(header)}
-    if missing := _missing(entity, position):
-        raise KeyError(f"there is no column {', '.join(missing)}")
+    wanted = {position[name] for column in entity.columns if (name := entity.header(column)) in position}
+    broken = {row for row, column in sheet.errors if column in wanted}
+    good = [row for number, row in enumerate(rows, start=1) if number not in broken]
     columns: list[Any] = [
-        [_cell_text(row[position[name]]) for row in rows]
+        [_cell_text(row[position[name]]) for row in good]
         if (name := entity.header(column)) in position
-        else pa.nulls(len(rows), pa.string())
+        else pa.nulls(len(good), pa.string())
         for column in entity.columns
     ]
-    if rows:
+    if good:
         yield _table(entity, columns, path, 1)
+    texts = [
+        ",".join(sheet.errors.get((number, column)) or _cell_text(value) for column, value in enumerate(row))
+        for number, row in enumerate(rows, start=1)
+        if number in broken
+    ]
+    if texts:
+        yield _set_aside(entity, path, len(good) + 1, texts)

@@ -185,7 +185,8 @@ def _check_files(source: Source, folder: Path, as_of: date) -> None:
                 "choose a later AS_OF" if first else "check the path in the profile and that the export ran",
             )
         if found:
-            files.check_header(source, entity, found[-1])
+            newest, *older = reversed(found)
+            files.check_header(source, entity, newest, *older)
 
 
 def _count_rows(source: Source, landing: Path, load_ids: list[str]) -> dict[str, int]:
