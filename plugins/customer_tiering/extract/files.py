@@ -88,20 +88,21 @@ def check_header(source: Source, entity: Entity, path: Path, *older: Path) -> No
     ``older`` files has it.
     """
     names = {"csv": _csv_header, "jsonl": _json_keys, "excel": _sheet_header}[entity.format](source, entity, path)
-    for file in older if entity.format == "jsonl" else ():
-        if not _missing(entity, names):
-            break
-        names += _json_keys(source, entity, file)
     declared = {entity.header(column) for column in entity.columns}
     if double := sorted({name for name in names if name in declared and names.count(name) > 1}):
         raise SourceError(
             f"source {source.name}, entity {entity.name}: {path.name} has the column {', '.join(double)} twice",
             "rename or remove one of them in the export: nobody can know which one counts",
         )
+    for file in older if entity.format == "jsonl" else ():
+        if not _missing(entity, names):
+            break
+        if file.stat().st_size:
+            names += _json_keys(source, entity, file)
     if missing := _missing(entity, names):
         raise SourceError(
             f"source {source.name}, entity {entity.name}: {path.name} has no column {', '.join(missing)} "
-            f"(it has: {', '.join(sorted(names))})",
+            f"(it has: {', '.join(sorted(set(names)))})",
             "ask the owner of the source for a complete export, or change the declaration in "
             f"customer_tiering/sources/{source.name}.py",
         )
