@@ -47,24 +47,26 @@ _LINES = """
         '{load}' as _dlt_load_id
     from (select unnest(range({rows})) as n)
 """
-# The rules of expectations/erp/order_lines.yml as a person would write them: one scan, one count per rule.
-_NUMBER = "try_cast(replace(trim({0}), '_', '?') as decimal(18, 4))"
-_HAND_WRITTEN = f"""
+# The rules of the order lines as a person would write them over the typed batch: one scan, one count per rule.
+_HAND_WRITTEN = """
     select
         count(*),
-        count(*) filter (order_no is not null and order_no not in (select order_no from raw.erp__orders)),
-        count(*) filter (order_no is null),
-        count(*) filter (line_no is null),
-        count(*) filter ((order_no, line_no) in (
-            select (order_no, line_no) from gate.erp__order_lines group by order_no, line_no having count(*) > 1)),
-        count(*) filter (quantity is not null and coalesce({_NUMBER.format("quantity")} <= 0, true)),
-        count(*) filter (net_amount is not null and {_NUMBER.format("net_amount")} is null),
-        count(*) filter (cost_amount is not null and {_NUMBER.format("cost_amount")} is null),
-        count(*) filter (
-            abs(ln(abs(nullif({_NUMBER.format("net_amount")}, 0))::double) - centre) > 6 * 1.4826 * spread),
-        count(*) filter (updated_at is not null and not (
-            regexp_full_match(updated_at, '[1-9][0-9]{{3}}-[0-9]{{2}}-[0-9]{{2}}([T ][0-9:.,Zz+ -]+)?')
-            and try_cast(left(updated_at, 10) as date) <= date '2024-04-02')),
+        count(*) filter (order_id is not null and order_id not in (
+            select order_id from input_layer.orders where source = 'erp')),
+        count(*) filter (_text_order_id is null),
+        count(*) filter (_text_line_id is null),
+        count(*) filter (_text_net_amount is null),
+        count(*) filter ((order_id, line_id, updated_at) in (
+            select (order_id, line_id, updated_at) from gate.erp__order_lines group by all having count(*) > 1)),
+        count(*) filter (quantity <= 0),
+        count(*) filter (_text_order_id is not null and order_id is null),
+        count(*) filter (_text_product_id is not null and product_id is null),
+        count(*) filter (_text_quantity is not null and quantity is null),
+        count(*) filter (_text_unit_price is not null and unit_price is null),
+        count(*) filter (_text_net_amount is not null and net_amount is null),
+        count(*) filter (_text_cost_amount is not null and cost_amount is null),
+        count(*) filter (abs(ln(abs(nullif(net_amount, 0))::double) - centre) > 6 * 1.4826 * spread),
+        count(*) filter (updated_at < date '1980-01-01' or updated_at >= date '2024-04-02'),
         max(updated_at)
     from gate.erp__order_lines, statistics
 """
@@ -144,11 +146,11 @@ class Prepared:
     """A warehouse with accepted orders; GX is imported already."""
 
     def __init__(self, folder: Path, *, name: str = "scratch", again: bool = True) -> None:
+        from customer_tiering.company.profile import load_profile
         from customer_tiering.gate import gate
-        from customer_tiering.sources import get_source
 
         self.folder = folder
-        self.source = get_source("erp")
+        self.source = load_profile("sample").source("erp")
         self.entity = self.source.entity("order_lines")
         path = folder / f"{name}.duckdb"
         self.fresh = again or not path.exists()
@@ -161,8 +163,8 @@ class Prepared:
         self.connection.execute(schema.read_text(encoding="utf-8"))
         gate.ensure_tables(self.connection, self.source)
         self.connection.execute(
-            "insert into raw.erp__orders by name select order_no, order_no as _row_id, false as _is_merged, "
-            f"md5(order_no) as _content_hash from read_parquet('{folder / 'orders.parquet'}')"
+            "insert into input_layer.orders by name select 'erp' as source, order_no as order_id, order_no as _row_id, "
+            f"false as _is_merged, md5(order_no) as _content_hash from read_parquet('{folder / 'orders.parquet'}')"
         )
 
     def gate(self) -> Any:
@@ -190,7 +192,7 @@ def staged(folder: Path) -> Prepared:
     prepared = Prepared(folder)
     gate = prepared.gate()
     gate._stage_batch(prepared.entity, prepared.loads(FIRST_LOAD))
-    gate._parameters(prepared.entity, _suite())
+    gate._parameters(prepared.entity, _suite(prepared))
     prepared.connection.execute(
         "create table statistics as select median_log as centre, mad_log as spread from meta.outlier_statistics"
     )
@@ -205,10 +207,10 @@ def after_first_load(folder: Path) -> Prepared:
     return prepared
 
 
-def _suite() -> Any:
-    from customer_tiering.gate.suites import load_suite
+def _suite(prepared: Prepared) -> Any:
+    from customer_tiering.gate.gate import suite_of
 
-    return load_suite(PROJECT / "expectations" / "erp" / "order_lines.yml")
+    return suite_of(prepared.source, prepared.entity)
 
 
 def hand_written_scan(prepared: Prepared) -> Any:
@@ -216,7 +218,7 @@ def hand_written_scan(prepared: Prepared) -> Any:
 
 
 def gx_validation(prepared: Prepared) -> Any:
-    outcomes = prepared.gate()._validate(prepared.entity, _suite())
+    outcomes = prepared.gate()._validate(prepared.entity, _suite(prepared))
     assert not [outcome.error for outcome in outcomes if outcome.error]
     return {outcome.rule: outcome.unexpected for outcome in outcomes if outcome.unexpected}
 

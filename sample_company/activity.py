@@ -320,7 +320,7 @@ class _OrderDirt:
     def _missing_key(self, position: int) -> None:
         row = self.rows[position]
         self._add_order(position, ("", *row[1:]))
-        key = {"order_no": "", "customer_code": row[1], "created_at": row[9]}
+        key = {"order_no": "", "customer_code": row[1], "order_date": row[2]}
         self.batch.mark(dirt.MISSING_ORDER_KEY, key, self._day(position))
 
     def _extra_order(self, position: int, kind: dirt.Kind, letter: str, changes: dict[int, str]) -> None:

@@ -16,6 +16,19 @@ from customer_tiering.sql import literal, quote
 Key = tuple[tuple[str, str | None], ...]
 # Kinds that the gate decides; `identity` is about which records are one customer.
 ACTIONS = ("quarantine", "repair", "merge")
+# The truth names keys as the sources do, the gate as the input tables do.
+_INPUT_COLUMNS = {
+    "account_id": "customer_id",
+    "account_name": "customer_name",
+    "comment_id": "event_id",
+    "created_at": "registered_on",
+    "customer_code": "customer_id",
+    "invoice_no": "invoice_id",
+    "line_no": "line_id",
+    "order_date": "ordered_on",
+    "order_no": "order_id",
+    "payment_no": "payment_id",
+}
 
 
 @dataclass(frozen=True)
@@ -56,11 +69,12 @@ def evaluate(connection: duckdb.DuckDBPyConnection, truth_file: Path) -> list[Ru
         truth = json.loads(line)
         if truth["action"] not in ACTIONS:
             continue
-        key = tuple((column, _text(value)) for column, value in sorted(truth["key"].items()))
+        named = {_INPUT_COLUMNS.get(column, column): value for column, value in truth["key"].items()}
+        key = tuple((column, _text(value)) for column, value in sorted(named.items()))
         rule = truth["rule"]
         injected[rule][key] += 1
         actions[rule] = truth["action"]
-        key_columns[rule] = tuple(sorted(truth["key"]))
+        key_columns[rule] = tuple(sorted(named))
         dirty_of_action[f"{truth['source']}.{truth['entity']}", truth["action"]].add(key)
     scores = []
     for rule in sorted(actions):

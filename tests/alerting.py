@@ -23,6 +23,7 @@ from customer_tiering.alerts.ledger import open_ledger
 from customer_tiering.alerts.tell import AlertResult, tell_changes
 from customer_tiering.company.profile import Profile
 from customer_tiering.publish.snapshot import DATABASE, Manifest
+from nights import shipped_sources
 
 SCHEME = "value"
 TIERS = {"A": (1, "Gold", "金"), "B": (2, "Silver", "银"), "C": (3, "Bronze", "铜")}
@@ -48,7 +49,7 @@ def profile(name: str = "small", **settings: Any) -> Profile:
             "timezone": "Asia/Shanghai",
             "currency": "CNY",
             "headline_scheme": SCHEME,
-            "sources": {"erp": {"path": "x"}},
+            "sources": {"erp": shipped_sources()["erp"]},
         }
         | settings
     )

@@ -11,10 +11,11 @@ from typing import Any
 import duckdb
 import yaml
 
-from customer_tiering.company.workspace import Workspace
+from customer_tiering.company.profile import SourceLocation
+from customer_tiering.company.workspace import PROJECT_ROOT, Workspace
+from customer_tiering.inputs.mapping import MappedSource, mapped_source
 from customer_tiering.night import steps
 from customer_tiering.publish.snapshot import DATABASE, current_folder
-from customer_tiering.sources import get_source
 
 
 def run_night(profile_name: str, as_of: date, run_id: str = "test", *, with_report: bool = False) -> steps.Night:
@@ -49,8 +50,42 @@ def mart_rows(workspace: Workspace, sql: str, parameters: Iterable[Any] = ()) ->
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
+def shipped_sources(profile: str = "sample") -> dict[str, dict[str, Any]]:
+    """The sources of a shipped profile, as its YAML says them."""
+    content = yaml.safe_load((PROJECT_ROOT / "profiles" / f"{profile}.yml").read_bytes())
+    sources: dict[str, dict[str, Any]] = content["sources"]
+    return sources
+
+
+def shipped_source(name: str) -> MappedSource:
+    """A source of the sample company."""
+    said = SourceLocation.model_validate(shipped_sources()[name])
+    return mapped_source(name, said.tables, label_en=said.label_en or "", label_zh=said.label_zh or "")
+
+
+def native_columns(source: str) -> dict[str, list[str]]:
+    """Columns of the tables, exports or sheets of a source of the sample company, by the name that these have."""
+    return {
+        entity.table or str(entity.files).split("-*")[0].split(".")[0]: list(entity.headers.values())
+        for entity in shipped_source(source).entities
+    }
+
+
+def input_table_of(export: Path) -> str:
+    """The input table that an export of the sample company's becomes, by the name in front of its day."""
+    name = export.name.rsplit("-", 1)[0]
+    return {"accounts": "customers", "comments": "ticket_events", "ratings": "ticket_ratings"}.get(name, name)
+
+
 def write_profile(folder: Path, name: str, **settings: Any) -> None:
-    """A profile YAML with sensible defaults."""
+    """A profile YAML with sensible defaults; a source of the sample company's that only has a place is mapped as
+    there."""
+    known = shipped_sources() | shipped_sources("online_retail")
+    if "sources" in settings:
+        settings["sources"] = {
+            source: said if "tables" in said else {"tables": known[source]["tables"]} | said
+            for source, said in settings["sources"].items()
+        }
     folder.mkdir(parents=True, exist_ok=True)
     content = {
         "label_en": name,
@@ -64,14 +99,14 @@ def write_profile(folder: Path, name: str, **settings: Any) -> None:
 
 
 class ErpDatabase:
-    """A hand-made ERP in SQLite, with the tables that the source ``erp`` declares."""
+    """A hand-made ERP in SQLite, with the tables of the sample company's."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self.connection = sqlite3.connect(path)
-        for entity in get_source("erp").entities:
-            self.connection.execute(f"create table if not exists {entity.table} ({', '.join(entity.columns)})")
+        for table, columns in native_columns("erp").items():
+            self.connection.execute(f"create table if not exists {table} ({', '.join(columns)})")
         self.connection.commit()
 
     @property
@@ -161,14 +196,5 @@ class ErpDatabase:
             },
         )
 
-    def payment(self, number: str, invoice: str, customer: str, day: str, amount: str) -> None:
-        self.add(
-            "payments",
-            {
-                "payment_no": number,
-                "invoice_no": invoice,
-                "customer_code": customer,
-                "paid_date": day,
-                "amount": amount,
-            },
-        )
+    def payment(self, number: str, invoice: str, day: str, amount: str) -> None:
+        self.add("payments", {"payment_no": number, "invoice_no": invoice, "paid_date": day, "amount": amount})

@@ -17,8 +17,8 @@
     (extract(year from {{ day }}) * 10000 + extract(month from {{ day }}) * 100 + extract(day from {{ day }}))
 {%- endmacro %}
 
-{#- The raw versions of a table's rows that no later version of the same key replaces. `versions` has been narrowed to
-    the rows of interest before, so that whole tables are not ordered. -#}
+{#- The accepted versions of a table's rows that no later version of the same key replaces. `versions` has been narrowed
+    to the rows of interest before, so that whole tables are not ordered. -#}
 {% macro without_later_version(versions, key, version) -%}
     select this.*
     from {{ versions }} as this
@@ -30,41 +30,7 @@
             later.{{ column }} = this.{{ column }}
             and
             {%- endfor %}
-            (coalesce(later.{{ version }}, ''), later._load_id, later._row_number)
-            > (coalesce(this.{{ version }}, ''), this._load_id, this._row_number)
+            (coalesce(cast(later.{{ version }} as varchar), ''), later._load_id, later._row_number)
+            > (coalesce(cast(this.{{ version }} as varchar), ''), this._load_id, this._row_number)
     )
-{%- endmacro %}
-
-{#- The sampled customers under their ids in one source; `per_night` also says which night sampled them. -#}
-{% macro sampled_ids(source, per_night=false) -%}
-    select distinct
-        ids.source_customer_id,
-        ids.customer_id
-        {%- if per_night %},
-        customers.as_of_date
-        {%- endif %}
-    from {{ ref('int_customer_ids') }} as ids
-    inner join {{ ref('audit_customers') }} as customers
-        on ids.customer_id = customers.customer_id
-    where ids.source = '{{ source }}'
-{%- endmacro %}
-
-{#- Enabled sources that feed one of these canonical entities. -#}
-{% macro sources_feeding(entities) -%}
-    {%- set feeding = [] -%}
-    {%- for entity in entities -%}
-        {%- for name in var('canonical_entities')[entity] if name in var('enabled_sources') and name not in feeding -%}
-            {%- do feeding.append(name) -%}
-        {%- endfor -%}
-    {%- endfor -%}
-    {{ return(feeding) }}
-{%- endmacro %}
-
-{#- Whether everything that feeds these entities is computed again: a part of an indicator says nothing about it. -#}
-{% macro is_audited(entities) -%}
-    {%- set unknown = [] -%}
-    {%- for name in customer_tiering.sources_feeding(entities) if name not in var('audited_sources') -%}
-        {%- do unknown.append(name) -%}
-    {%- endfor -%}
-    {{ return(not unknown) }}
 {%- endmacro %}

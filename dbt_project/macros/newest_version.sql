@@ -1,6 +1,6 @@
 {#-
-    One row per key of a raw table: merged copies are left out, the greatest version wins, later loads and
-    later rows break ties. Lineage of what was merged stays in schema raw.
+    One row per key of a table of accepted rows: merged copies are left out, the greatest version wins, later loads and
+    later rows break ties. Lineage of what was merged stays in schema input_layer.
 -#}
 {% macro newest_version(relation, key, version) -%}
     select *
@@ -9,7 +9,7 @@
             *,
             row_number() over (
                 partition by {{ key | join(', ') }}
-                order by {{ version }} desc, _load_id desc, _row_number desc
+                order by {{ version }} desc nulls last, _load_id desc, _row_number desc
             ) as version_rank
         from {{ relation }}
         where not _is_merged

@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from customer_tiering.company.profile import Profile, load_profile
+from customer_tiering.company.profile import Profile, load_profile, profile_names
 from customer_tiering.company.workspace import project_root
 from customer_tiering.gate.gate import ensure_tables
 from customer_tiering.rules.load import load_rules
 from customer_tiering.rules.versions import land_rules
-from customer_tiering.sources import get_source, source_names
 from customer_tiering.warehouse.build import run_dbt
 from customer_tiering.warehouse.connection import open_warehouse
 from customer_tiering.warehouse.nights import PlannedNight, land_as_of_dates, make_build_inputs
@@ -36,8 +35,8 @@ def test_models_stand_on_empty_sources_and_pass_their_unit_tests(profile: Profil
         version = land_rules(connection, load_rules(profile), date(2026, 3, 30))
         make_build_inputs(connection)
         land_as_of_dates(connection, [PlannedNight(date(2026, 3, 30), version, "run")])
-        for name in profile.sources:
-            ensure_tables(connection, get_source(name))
+        for source in profile.all_sources():
+            ensure_tables(connection, source)
     built = run_dbt(profile, ["build", "--exclude-resource-type", "unit_test"], tmp_path)
     assert {node.status for node in built} <= {"success", "pass", "no-op"}  # an exposure is nothing to run
     assert (tmp_path / "dbt.log").stat().st_size > 0, "errors send people to this log"
@@ -77,78 +76,12 @@ def test_every_model_says_its_rule_in_its_header() -> None:
         assert any(line.startswith("-- ") for line in first_lines), path.name
 
 
-def test_no_source_is_named_downstream_of_staging() -> None:
-    """Canonical models and marts know entities, not systems."""
-    names = re.compile(rf"\b({'|'.join(source_names())})\b")
-    for folder in ("intermediate", "marts"):
-        for path in (MODELS / folder).rglob("*.sql"):
-            code = "\n".join(
-                line for line in path.read_text(encoding="utf-8").splitlines() if not line.strip().startswith("--")
-            )
-            assert not names.search(code), path.name
-
-
-TEXTS = [
-    "2026-03-31",
-    " 2026-03-31 ",
-    "2026-03-31 08:15",
-    "2026-03-31T08:15Z",
-    "2026-03-31 08:15:30,123",
-    "2026-03-31 08:15:30.5",
-    "2026-03-31 08:15:30 +08:00",
-    "2026/3/5",
-    "2026/03/31 10:00:00",
-    "20260331",
-    "2026.03.31",
-    "2026-13-45",
-    "31-03-2026",
-    "29/2/2024 01:16",
-    "31/12/2026",
-    "05/03/2026 10:00:59",
-    "30/2/2026",
-    "3/31/2026",
-    "N/A",
-    "",
-]
-
-
-YEAR_FIRST = ["%Y/%m/%d", "%Y%m%d", "%Y.%m.%d", "%Y/%m/%d %H:%M:%S"]
-DAY_FIRST = ["%d/%m/%Y", "%d/%m/%Y %H:%M", "%d/%m/%Y %H:%M:%S"]
-
-
-@pytest.mark.parametrize(
-    ("macro", "formats", "readable"),
-    [("parse_timestamp", YEAR_FIRST, 11), ("parse_day_first_timestamp", DAY_FIRST, 10)],
-)
-def test_the_gate_and_the_models_read_the_same_dates(macro: str, formats: list[str], readable: int) -> None:
-    """What a date rule lets through, the models can read, and the other way round."""
-    import duckdb
-
-    from customer_tiering.gate import sql
-
-    macros = (project_root() / "dbt_project" / "macros" / "parsing.sql").read_text(encoding="utf-8")
-    body = macros.split(f"macro default__{macro}(column) -%}}")[1].split("{%- endmacro")[0]
-    with duckdb.connect() as connection:
-        connection.execute("create table t as select unnest(?) as value", [TEXTS])
-        rows = connection.execute(
-            f"select value, {sql.timestamp('trim(value)', formats)}::date, "
-            f"({body.replace('{{ column }}', 'value')})::date from t"
-        ).fetchall()
-    assert {value: read for value, _, read in rows} == {value: judged for value, judged, _ in rows}
-    assert sum(read is not None for _, _, read in rows) == readable
-
-
-@pytest.mark.parametrize("name", source_names())
-def test_a_source_is_judged_by_the_formats_that_its_models_read(name: str) -> None:
-    """Its rules on dates name no formats, year first or day first; its staging models use the macro of the same."""
-    given = [
-        rule["kwargs"].get("formats")
-        for path in (project_root() / "expectations" / name).glob("*.yml")
-        for rule in yaml.safe_load(path.read_text(encoding="utf-8"))["expectations"]
-        if rule["type"] == "expect_column_values_to_be_date"
-    ]
-    staging = " ".join(path.read_text(encoding="utf-8") for path in (MODELS / "staging" / name).glob("*.sql"))
-    reads_day_first = "parse_day_first" in staging
-    assert not (reads_day_first and re.search(r"parse_(date|timestamp)\(", staging)), "dates are read in two ways"
-    assert given
-    assert all(formats in (None, DAY_FIRST if reads_day_first else YEAR_FIRST) for formats in given)
+def test_no_source_is_named_in_a_model() -> None:
+    """Models know input tables, not systems."""
+    sources = {source.name for name in profile_names() for source in load_profile(name).all_sources()}
+    names = re.compile(rf"\b({'|'.join(sorted(sources))})\b")
+    for path in MODELS.rglob("*.sql"):
+        code = "\n".join(
+            line for line in path.read_text(encoding="utf-8").splitlines() if not line.strip().startswith("--")
+        )
+        assert not names.search(code), path.name

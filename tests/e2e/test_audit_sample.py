@@ -95,10 +95,10 @@ def test_everybody_agrees_when_everybody_is_sampled(sample: Profile, side_copy: 
         ("update marts.fct_customer_tiers set computed_tier = 'potential' where scheme = '{scheme}'", "tier of"),
         # An order that the models overlooked: it lies in the raw rows only.
         (
-            "insert into raw.erp__orders by name select * replace ('planted' as order_no, '1' as net_amount) from "
-            "raw.erp__orders where status = 'confirmed' and customer_code in (select source_customer_id "
+            "insert into input_layer.orders by name select * replace ('planted' as order_id, 1 as net_amount) from "
+            "input_layer.orders where status = 'confirmed' and customer_id in (select source_customer_id "
             "from marts.bridge_customer_ids where customer_id = '{customer}') "
-            "and order_date between '2025-06-01' and '2026-01-31' limit 1",
+            "and ordered_on between '2025-06-01' and '2026-01-31' limit 1",
             "annual_spend of",
         ),
     ],

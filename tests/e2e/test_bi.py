@@ -179,9 +179,7 @@ def test_every_measure_can_be_computed_on_its_mart(company: Profile) -> None:
 
 def test_freshness_is_told_for_every_entity(company: Profile) -> None:
     rows = mart_rows(company.workspace, "select * from fct_publication where as_of_date = ?", [NIGHT])
-    from customer_tiering.sources import get_source
-
-    declared = {(name, entity.name) for name in company.sources for entity in get_source(name).entities}
+    declared = {(source.name, entity.name) for source in company.all_sources() for entity in source.entities}
     assert {(row["source"], row["entity"]) for row in rows} == declared
     orders = next(row for row in rows if (row["source"], row["entity"]) == ("erp", "orders"))
     quality = mart_rows(

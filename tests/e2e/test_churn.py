@@ -25,9 +25,8 @@ from customer_tiering.company.workspace import Workspace
 from customer_tiering.publish.snapshot import DATABASE, folder_of
 from customer_tiering.rules.load import load_rules
 from customer_tiering.rules.seeds import churn_feature_names
-from customer_tiering.sources import get_source
 from customer_tiering.warehouse import compute
-from nights import ErpDatabase, mart_rows, run_night, write_profile
+from nights import ErpDatabase, mart_rows, native_columns, run_night, write_profile
 
 D1 = date(2026, 3, 29)
 D2, D3 = D1 + timedelta(days=1), D1 + timedelta(days=2)
@@ -94,7 +93,7 @@ def add_orders(erp: ErpDatabase) -> None:
 
 def write_crm(folder: Path) -> None:
     folder.mkdir(parents=True)
-    source = get_source("crm")
+    columns = native_columns("crm")
     stamps = {"created_at": "2024-06-01", "modified_at": "2026-01-01 00:00:00"}
     rows: dict[str, list[dict[str, Any]]] = {
         "owners": [{"owner_id": "O1", "owner_name": "王经理", "modified_at": stamps["modified_at"]}],
@@ -113,7 +112,7 @@ def write_crm(folder: Path) -> None:
     }
     for entity, content in rows.items():
         with (folder / f"{entity}-2026-03-28.csv").open("w", encoding="utf-8", newline="") as stream:
-            writer = csv.DictWriter(stream, source.entity(entity).columns)
+            writer = csv.DictWriter(stream, columns[entity])
             writer.writeheader()
             writer.writerows(content)
 

@@ -101,8 +101,8 @@ def raw_counts(data: Path, as_of: date) -> dict[str, int]:
         """,
         {"files": f"{data}/by-day/*.csv.gz", "as_of": as_of},
     ).fetchall()
-    names = ("customer_present", "unit_price_positive", "quantity_absurd", "quantity_sign", "stock_code_not_test")
-    return {f"online_retail.lines.{name}": count for name, count in zip(names, row, strict=True) if count}
+    names = ("customer_id_present", "unit_price_positive", "quantity_absurd", "quantity_sign", "product_not_test")
+    return {f"online_retail.order_lines.{name}": count for name, count in zip(names, row, strict=True) if count}
 
 
 @dataclass

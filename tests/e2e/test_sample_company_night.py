@@ -23,7 +23,7 @@ from customer_tiering.identity.matching import load_model
 from customer_tiering.operate.privacy_scan import scan
 from customer_tiering.publish.snapshot import checksums, current_folder, read_manifest
 from customer_tiering.warehouse.connection import open_warehouse
-from nights import mart_rows, run_night
+from nights import input_table_of, mart_rows, run_night
 from sample_company import company_state, generate_company
 from sample_company.evaluation import evaluate, evaluate_identities
 
@@ -74,10 +74,10 @@ def source_rows(workspace: Workspace) -> dict[tuple[str, str], int]:
     tables = ("customers", "products", "orders", "order_lines", "invoices", "payments")
     counts = {("erp", table): connection.execute(f"select count(*) from {table}").fetchone()[0] for table in tables}
     for path in (root / "crm").glob("*.csv"):
-        key = ("crm", path.name.rsplit("-", 1)[0])
+        key = ("crm", input_table_of(path))
         counts[key] = counts.get(key, 0) + sum(1 for _ in csv_rows(path))
     for path in (root / "ticketing").glob("*.jsonl"):
-        key = ("ticketing", path.name.rsplit("-", 1)[0])
+        key = ("ticketing", input_table_of(path))
         counts[key] = counts.get(key, 0) + len(path.read_text(encoding="utf-8").splitlines())
     return counts
 

@@ -19,9 +19,8 @@ from customer_tiering.errors import TieringError
 from customer_tiering.explain.explanation import Explanation, Step, explain
 from customer_tiering.publish.snapshot import current_folder
 from customer_tiering.report.assessment import render_assessment
-from customer_tiering.sources import get_source
 from customer_tiering.warehouse.connection import open_warehouse
-from nights import ErpDatabase, mart_rows, run_night, write_profile
+from nights import ErpDatabase, mart_rows, native_columns, run_night, write_profile
 
 AS_OF = date(2026, 3, 30)
 PREVIOUS_YEAR, THIS_YEAR, LONG_AGO = "2025-02-01", "2025-06-01", "2023-06-01"
@@ -34,7 +33,7 @@ class CrmExport:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True)
         self.folder = folder
-        self.columns = {entity.name: entity.columns for entity in get_source("crm").entities}
+        self.columns = native_columns("crm")
         self.rows: dict[str, list[Mapping[str, Any]]] = {"accounts": [], "surveys": [], "strategic_attributes": []}
 
     def account(self, code: str, account: Mapping[str, str] | None = None, **review: Any) -> None:
@@ -92,7 +91,7 @@ def pays(erp: ErpDatabase, code: str, order: str, in_time: int, late: int, amoun
     for index in range(in_time + late):
         number = f"{code}-I{index}"
         erp.invoice(number, order, code, "2025-07-01", "2025-08-01", amount)
-        erp.payment(f"{number}-P", number, code, "2025-08-01" if index < in_time else "2026-02-01", amount)
+        erp.payment(f"{number}-P", number, "2025-08-01" if index < in_time else "2026-02-01", amount)
 
 
 def write_seeds(folder: Path, **seeds: str) -> None:
@@ -709,8 +708,8 @@ def test_members_are_persons_and_accounts_are_not(mixed: Workspace) -> None:
     assert "PERSON" in tiers(mixed, "spend_abc")
     with open_warehouse(mixed) as connection:
         flagged = connection.execute(
-            "select a.account_id from meta.row_flags f join raw.crm__accounts a on f.row_id = a._row_id "
-            "where f.rule = 'crm.accounts.account_type_known'"
+            "select a.customer_id from meta.row_flags f join raw.crm__customers a on f.row_id = a._row_id "
+            "where f.rule = 'crm.customers.customer_kind_readable'"
         ).fetchall()
     assert flagged == [("A-SOLID",)]
 

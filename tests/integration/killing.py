@@ -37,7 +37,7 @@ from python_calamine import CalamineWorkbook
 from customer_tiering.company.workspace import Workspace, project_root
 from customer_tiering.extract.landing import completed_loads
 from customer_tiering.publish import snapshot
-from customer_tiering.sources import get_source
+from nights import shipped_source
 
 FIRST, SECOND, THIRD = date(2026, 3, 1), date(2026, 3, 2), date(2026, 3, 3)
 SOURCES = ("erp", "crm", "ticketing")
@@ -309,10 +309,10 @@ def _while_reading_second_table() -> None:
     from customer_tiering.extract import sql
 
     original = sql.table_resource
-    second = get_source("erp").entities[1].name
+    second = shipped_source("erp").entities[1].name
 
-    def resource(entity: Any, url: str, bound: str) -> Any:
-        made = original(entity, url, bound)
+    def resource(entity: Any, *given: Any, **named: Any) -> Any:
+        made = original(entity, *given, **named)
         return made.add_map(lambda _rows: die()) if entity.name == second else made
 
     sql.table_resource = resource
@@ -322,7 +322,7 @@ def _while_reading_second_file_entity() -> None:
     from customer_tiering.extract import files
 
     original = files.read_rows
-    second = get_source("crm").entities[1].name
+    second = shipped_source("crm").entities[1].name
 
     def read_rows(source: Any, entity: Any, path: Path) -> Any:
         for rows in original(source, entity, path):
@@ -337,7 +337,7 @@ def _wait_at_third_table() -> None:
     from customer_tiering.extract import sql
 
     original = sql.table_resource
-    third = get_source("erp").entities[2].name
+    third = shipped_source("erp").entities[2].name
     flag = Path(os.environ[WAITING_FLAG])
 
     def wait_for_test(rows: Any) -> Any:
@@ -346,8 +346,8 @@ def _wait_at_third_table() -> None:
             time.sleep(0.02)
         return rows
 
-    def resource(entity: Any, url: str, bound: str) -> Any:
-        made = original(entity, url, bound)
+    def resource(entity: Any, *given: Any, **named: Any) -> Any:
+        made = original(entity, *given, **named)
         return made.add_map(wait_for_test) if entity.name == third else made
 
     sql.table_resource = resource
@@ -492,10 +492,10 @@ def source_rows(company: Company) -> Counter[str]:
     """Rows of each entity, counted in the source itself, without the pipeline's readers."""
     rows: Counter[str] = Counter()
     with company.erp() as connection:
-        for entity in get_source("erp").entities:
+        for entity in shipped_source("erp").entities:
             rows[f"erp.{entity.name}"] = connection.execute(f"select count(*) from {entity.table}").fetchone()[0]
     for source in ("crm", "ticketing"):
-        for entity in get_source(source).entities:
+        for entity in shipped_source(source).entities:
             name = f"{source}.{entity.name}"
             rows[name] = 0
             for path in (company.source / source).glob(entity.files or ""):
@@ -518,7 +518,7 @@ def landed_rows(company: Company) -> Counter[str]:
                 for path in (company.workspace.landing / source / entity.name).glob("*.parquet")
             )
             for source in SOURCES
-            for entity in get_source(source).entities
+            for entity in shipped_source(source).entities
         }
     )
 
@@ -528,7 +528,7 @@ def unfinished_files(company: Company) -> list[Path]:
     found = []
     for source in SOURCES:
         finished = {load.load_id for load in completed_loads(company.workspace.landing, source)}
-        for entity in get_source(source).entities:
+        for entity in shipped_source(source).entities:
             for path in (company.workspace.landing / source / entity.name).glob("*.parquet"):
                 if ".".join(path.name.split(".")[:2]) not in finished:
                     found.append(path)

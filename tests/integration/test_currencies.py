@@ -40,7 +40,7 @@ class Trader:
             return connection.execute(sql).fetchall()
 
     def quarantined(self, entity: str, order: str) -> str | None:
-        rows = self.warehouse(f"select _status from quarantine.erp__{entity} where order_no = '{order}'")
+        rows = self.warehouse(f"select _status from quarantine.erp__{entity} where order_id = '{order}'")
         return rows[0][0] if rows else None
 
     def indicators(self, customer: str) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def trader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trader]:
     for number, day in (("DOLLARS-JAN", "2026-01-31"), ("DOLLARS-FEB", "2026-02-01"), ("DOLLARS-EARLY", "2025-12-31")):
         sell(erp, number, "MIXED", day, "USD", lines)
         erp.invoice(f"{number}-I", number, "MIXED", "2026-02-02", "2026-03-01", "113.11")
-        erp.payment(f"{number}-P", f"{number}-I", "MIXED", "2026-03-01", "113.11")
+        erp.payment(f"{number}-P", f"{number}-I", "2026-03-01", "113.11")
     sell(erp, "YEN-1", "YEN", "2026-03-02", "JPY", [("P1", "10000", "6000")])
     write_profile(root / "profiles", "trader", sources={"erp": {"url": erp.url}})
     seed = root / "profiles" / "trader" / "seeds" / "exchange_rates.csv"

@@ -107,7 +107,7 @@ def inside_gate(prepared: Prepared, slots: Slots, place: str) -> None:
     with slots.copy_of(prepared.extracted) as company:
         start(company, FIRST, "first", GATES, place=place).assert_killed()
         gated = rows_after_crash(company, "select entity from meta.gated_loads order by entity")
-        assert gated == [("customers",), ("orders",), ("products",)]
+        assert gated == [("customers",), ("invoices",), ("orders",), ("products",)]
         left = "select (select count(*) from raw.erp__order_lines), (select count(*) from quarantine.erp__order_lines)"
         assert rows_after_crash(company, left) == [(0, 0)]
 

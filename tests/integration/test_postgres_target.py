@@ -74,7 +74,7 @@ def company(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bi: Postgres) -> Pr
     write_profile(
         tmp_path / "profiles",
         NAME,
-        sources={"erp": {"path": "x"}},
+        sources={"erp": {"url": "sqlite:///x"}},
         postgres_target={"url_from": "BI_URL", "read_role": "analyst"},
     )
     return load_profile(NAME)
@@ -464,7 +464,10 @@ def test_the_command_loads_through_an_airflow_connection(
 ) -> None:
     folder = publish(0)
     write_profile(
-        tmp_path / "profiles", NAME, sources={"erp": {"path": "x"}}, postgres_target={"connection": "bi_postgres"}
+        tmp_path / "profiles",
+        NAME,
+        sources={"erp": {"url": "sqlite:///x"}},
+        postgres_target={"connection": "bi_postgres"},
     )
     command = [str(Path(sys.executable).with_name("tiering")), "publish-postgres", "--profile", NAME]
     environment = os.environ | {"AIRFLOW_HOME": str(tmp_path / "airflow")}

@@ -93,7 +93,7 @@ def test_lines_wait_for_their_order(story: Story) -> None:
     assert _accepted(third, "order_lines", story.late) == story.late_lines
     with third.warehouse() as connection:
         closed = connection.execute(
-            "select distinct _first_seen, _closed_on from quarantine.erp__order_lines where order_no = ?",
+            "select distinct _first_seen, _closed_on from quarantine.erp__order_lines where order_id = ?",
             [story.late],
         ).fetchall()
     assert closed == [(FIRST, THIRD)]
@@ -131,7 +131,7 @@ def test_correction_comes_in_and_closes_the_wrong_row(story: Story) -> None:
     assert _accepted(second, "orders", story.wrong) == 1
     assert _accepted(second, "order_lines", story.wrong) == story.wrong_lines
     with second.warehouse() as connection:
-        accepted = connection.execute("select status from raw.erp__orders where order_no = ?", [story.wrong]).fetchall()
+        accepted = connection.execute("select status from raw.erp__orders where order_id = ?", [story.wrong]).fetchall()
     assert accepted == [("confirmed",)]
     assert _statuses(second, "orders", story.wrong) == {"superseded": 1}
     assert _statuses(second, "order_lines", story.wrong) == {"released": story.wrong_lines}
@@ -168,7 +168,7 @@ def _statuses(company: Company, entity: str, order_no: str) -> dict[str, int]:
     """Rows of an order in quarantine, by status."""
     with company.warehouse() as connection:
         rows = connection.execute(
-            f"select _status, count(*) from quarantine.erp__{entity} where order_no = ? group by 1", [order_no]
+            f"select _status, count(*) from quarantine.erp__{entity} where order_id = ? group by 1", [order_no]
         ).fetchall()
     return dict(rows)
 
@@ -176,7 +176,7 @@ def _statuses(company: Company, entity: str, order_no: str) -> dict[str, int]:
 def _accepted(company: Company, entity: str, order_no: str) -> int:
     """Rows of an order that were let in."""
     with company.warehouse() as connection:
-        row = connection.execute(f"select count(*) from raw.erp__{entity} where order_no = ?", [order_no]).fetchone()
+        row = connection.execute(f"select count(*) from raw.erp__{entity} where order_id = ?", [order_no]).fetchone()
     return int(row[0]) if row else 0
 
 

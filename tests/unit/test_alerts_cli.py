@@ -54,7 +54,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
         tmp_path / "profiles",
         "shop",
         headline_scheme="value",
-        sources={"erp": {"path": "x"}},
+        sources={"erp": {"url": "sqlite:///x"}},
         channels={
             "hook": {"url": f"hmac://:{SECRET}@127.0.0.1:{receiver.port}/", "tries": 1, "timeout": 1},
             "gone": {"url": "json://127.0.0.1:1/hunter2", "tries": 1},

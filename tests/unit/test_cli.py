@@ -26,7 +26,9 @@ timezone: Asia/Shanghai
 currency: CNY
 headline_scheme: account_value
 sources:
-  erp: {url: "sqlite:///{workspace}/erp.sqlite"}
+  erp:
+    url: "sqlite:///{workspace}/erp.sqlite"
+    tables: {customers: {table: customers, columns: {customer_id: customer_code}}}
 """
 
 
@@ -110,7 +112,7 @@ def test_the_installed_command_shows_problem_and_next_step_without_a_traceback(p
     assert "Traceback" not in done.stderr
     assert words(done.stderr) == (
         "Error: unknown profile 'gamma'; there are: small "
-        "Next step: use one of them, or write profiles/gamma.yml (see docs/profiles.md)"
+        "Next step: use one of them, or set the company up: tiering init gamma --from <file, folder or database URL>"
     )
 
 
@@ -213,7 +215,7 @@ def test_contract_options_that_would_do_nothing_are_refused(profiles: Path) -> N
 def test_every_command_stands_in_a_panel_of_the_help() -> None:
     panels = {name: command.rich_help_panel for name, command in root().commands.items()}
     assert {name for name, panel in panels.items() if not panel} == set()
-    assert set(panels.values()) == {"Night", "Look", "Rules and models", "Data", "People", "Operate"}
+    assert set(panels.values()) == {"Night", "Look", "Rules and models", "Data", "People", "Operate", "Start"}
     shown = call("--help").stdout
     for title in set(panels.values()):
         assert f"─ {title} ─" in shown
@@ -240,7 +242,7 @@ def test_the_help_needs_no_heavy_module() -> None:
 
 def test_only_commands_that_concern_no_company_take_no_profile() -> None:
     assert {name for name in COMMANDS if name not in COMPANY_COMMANDS} == {
-        "ahp", "indicators", "marts", "sample", "version",
+        "ahp", "indicators", "init", "input-tables", "marts", "sample", "version",
     }  # fmt: skip
 
 

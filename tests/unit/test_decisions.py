@@ -15,7 +15,7 @@ NIGHT = date(2026, 3, 10)
 
 
 def waive(folder: Path, until: str, **what: object) -> str:
-    what = {"source": "erp", "entity": "orders", "rule": "erp.orders.status_allowed"} | what
+    what = {"source": "erp", "entity": "orders", "rule": "erp.orders.status_readable"} | what
     return decide(folder, "waive", owner="Li", reason="known", until=until, **what).decision_id
 
 
@@ -41,13 +41,13 @@ def test_owner_and_reason_must_be_given(owner: str, reason: str, tmp_path: Path)
 def test_a_waiver_holds_up_to_its_last_night(tmp_path: Path) -> None:
     waive(tmp_path, "2026-03-10")
     decisions = read_decisions(tmp_path)
-    rule = "erp.orders.status_allowed"
+    rule = "erp.orders.status_readable"
     assert [len(decisions.waivers(rule, date(2026, 3, day))) for day in (9, 10, 11)] == [1, 1, 0]
     assert decisions.waivers("erp.orders.other", NIGHT) == []
 
 
 def test_only_a_waiver_without_a_key_is_for_the_whole_rule(tmp_path: Path) -> None:
-    rule = "erp.orders.status_allowed"
+    rule = "erp.orders.status_readable"
     waive(tmp_path, "2026-03-31", key={"order_no": "SO1"})
     assert read_decisions(tmp_path).whole_rule_waived(rule, NIGHT) is None
     whole = waive(tmp_path, "2026-03-31")

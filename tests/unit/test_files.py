@@ -24,7 +24,7 @@ from customer_tiering.sources.base import FILE_COLUMN, MALFORMED_COLUMN, ROW_COL
 
 
 def entity(columns: Sequence[str] = ("order_no", "note"), **options: Any) -> Entity:
-    return Entity(**({"name": "orders", "key": columns[:1], "files": "orders-*.csv"} | options), columns=tuple(columns))
+    return Entity(**({"name": "orders", "files": "orders-*.csv"} | options), columns=tuple(columns))
 
 
 def source(*entities: Entity) -> Source:
@@ -170,9 +170,7 @@ def test_an_optional_column_may_be_absent(name: str, tmp_path: Path) -> None:
         list(files.read_rows(source(of), of, broken))
 
 
-def test_only_what_neither_names_nor_orders_rows_is_optional() -> None:
-    with pytest.raises(ValueError, match=r"\['note'\] name or order its rows"):
-        entity(version="note", optional=("note",))
+def test_only_columns_of_files_are_optional() -> None:
     with pytest.raises(ValueError, match=r"\['remark'\] are not among its columns"):
         entity(optional=("remark",))
     with pytest.raises(ValueError, match="only files may lack columns"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,46 +26,54 @@ from customer_tiering.company.workspace import PROJECT_ROOT
 from customer_tiering.errors import GateBlocked
 from customer_tiering.gate.gate import EntityAccount, Gate
 from customer_tiering.gate.validation import Validator
-from customer_tiering.sources.base import FILE_COLUMN, LOAD_COLUMN, MALFORMED_COLUMN, ROW_COLUMN, Entity, Source
+from customer_tiering.inputs.mapping import MappedEntity, MappedSource, TableMapping, mapped_source
+from customer_tiering.sources.base import FILE_COLUMN, LOAD_COLUMN, MALFORMED_COLUMN, ROW_COLUMN
 
-CUSTOMERS = Entity(
-    "customers", ("customer_id", "name", "updated_at"), ("customer_id",), "updated_at", {"name": "name"}, files="c*"
-)
-ORDERS = Entity(
-    "orders", ("order_no", "customer_id", "ordered_on", "updated_at"), ("order_no",), "updated_at", files="o*"
-)
-SHOP = Source("shop", "Shop", "商店", (CUSTOMERS, ORDERS))
-
-NULL, NOT_NULL = "expect_column_values_to_be_null", "expect_column_values_to_not_be_null"
-DATE, NUMBER = "expect_column_values_to_be_date", "expect_column_values_to_be_number"
-SUITES = {
-    "customers": f"""
-  - {{rule: shop.customers.well_formed, type: {NULL}, kwargs: {{column: _malformed}}, ON: quarantine}}
-  - {{rule: shop.customers.present, type: {NOT_NULL}, kwargs: {{column: customer_id}}, ON: quarantine}}
-  - {{rule: shop.customers.once, type: expect_compound_columns_to_be_unique,
-     kwargs: {{column_list: [customer_id, updated_at]}}, ON: repair}}
-""",
-    "orders": f"""
-  - {{rule: shop.orders.well_formed, type: {NULL}, kwargs: {{column: _malformed}}, ON: quarantine}}
-  - {{rule: shop.orders.present, type: {NOT_NULL}, kwargs: {{column: order_no}}, ON: quarantine}}
-  - {{rule: shop.orders.customer_exists, type: expect_column_values_to_reference, ON: quarantine,
-     kwargs: {{column: customer_id, referenced_table: raw.shop__customers, referenced_column: customer_id}}}}
-  - {{rule: shop.orders.dated, type: {DATE}, kwargs: {{column: ordered_on}}, ON: quarantine}}
-""",
+MAPPINGS = {
+    "customers": TableMapping.model_validate(
+        {
+            "files": "c*",
+            "hold_above": 1,
+            "columns": {"customer_id": "customer_id", "contact_name": "name", "updated_at": "updated_at"},
+        }
+    ),
+    "orders": TableMapping.model_validate(
+        {
+            "files": "o*",
+            "hold_above": 1,
+            "columns": {
+                "order_id": "order_no",
+                "customer_id": "customer_id",
+                "ordered_on": "ordered_on",
+                "net_amount": {"value": "1"},
+                "updated_at": "updated_at",
+            },
+        }
+    ),
 }
+SHOP = mapped_source("shop", MAPPINGS, label_en="Shop", label_zh="商店")
+CUSTOMERS, ORDERS = SHOP.entities
+COLUMNS = {
+    "customers": ("customer_id", "contact_name", "updated_at"),
+    "orders": ("order_id", "customer_id", "ordered_on", "updated_at"),
+}
+
+LANDED = {
+    "customers": ("customer_id", "name", "updated_at"),
+    "orders": ("order_no", "customer_id", "ordered_on", "updated_at"),
+}
+
+NULL, NUMBER = "expect_column_values_to_be_null", "expect_column_values_to_be_number"
 FIRST_NIGHT = date(2024, 1, 1)
-GOOD_DATES, BAD_DATES = ("2024-01-05", "2024-01-06 08:00:00"), ("2024-02-30", "soon")
+GOOD_DATES, BAD_DATES = ("2023-12-05", "2023-12-06 08:00:00"), ("2023-02-30", "soon")
 LOADS_PER_EXAMPLE, EXAMPLES = 60, 17
 
 
 @pytest.fixture(scope="module", autouse=True)
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A project folder that holds the suites above."""
+    """A project folder for rules of the shop's own."""
     root = tmp_path_factory.mktemp("project")
-    folder = root / "expectations" / "shop"
-    folder.mkdir(parents=True)
-    for name, rules in SUITES.items():
-        write_suite(root, name, rules)
+    (root / "expectations" / "shop").mkdir(parents=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TIERING_HOME", str(root))
         yield root
@@ -78,6 +86,10 @@ def write_suite(root: Path, entity: str, rules: str) -> None:
     (root / "expectations" / "shop" / f"{entity}.yml").write_text(
         f"source: shop\nentity: {entity}\nexpectations:{rules}", encoding="utf-8"
     )
+
+
+def remove_suite(root: Path, entity: str) -> None:
+    (root / "expectations" / "shop" / f"{entity}.yml").unlink()
 
 
 # --- landing ------------------------------------------------------------------------------------------------
@@ -103,6 +115,11 @@ class Row:
     def content(self) -> tuple[str | None, ...]:
         return tuple(value or None for value in self.values)
 
+    @property
+    def typed(self) -> tuple[str | None, ...]:
+        """As it is kept once it is accepted: days without a time of day."""
+        return tuple(value and value.removesuffix(" 08:00:00") for value in self.content)
+
 
 @dataclass
 class Load:
@@ -118,7 +135,7 @@ def land(landing: Path, load: Load) -> None:
             continue
         columns: dict[str, pa.Array] = {
             name: pa.array([row.values[index] for row in rows], pa.string())
-            for index, name in enumerate(entity.columns)
+            for index, name in enumerate(LANDED[entity.name])
         }
         columns[FILE_COLUMN] = pa.array([row.file for row in rows], pa.string())
         columns[ROW_COLUMN] = pa.array([row.number for row in rows], pa.int64())
@@ -142,7 +159,7 @@ def dirty_loads(chance: random.Random, count: int) -> list[Load]:
         return chance.choice([None, ""]) if chance.random() < 0.06 else f"{prefix}{chance.randrange(size)}"
 
     def version() -> str | None:
-        return None if chance.random() < 0.1 else f"2024-01-0{chance.randrange(1, 6)}"
+        return None if chance.random() < 0.1 else f"2023-12-0{chance.randrange(1, 6)}"
 
     def customer() -> tuple[str | None, ...]:
         known = 3 + 24 * number // count  # new customers come by and by, so that orphans wait for them
@@ -183,19 +200,23 @@ class Model:
     failures: dict[tuple[str, str, str], tuple[date, date]] = field(default_factory=dict)
     flags: set[tuple[str, str, str]] = field(default_factory=set)
 
-    def broken_rules(self, entity: Entity, row: Row) -> set[str]:
+    def broken_rules(self, entity: MappedEntity, row: Row) -> set[str]:
         key, second, third = row.content[:3]
         broken = set()
         if row.malformed is not None:
-            broken.add("well_formed")
+            broken.add("row_well_formed")
         if key is None:
-            broken.add("present")
+            broken.add(f"{entity.key[0]}_present")
         if entity is ORDERS:
             known = {parent.content[0] for parent, _, _ in self.raw["customers"].values()}
-            if second is not None and second not in known:
-                broken.add("customer_exists")
-            if third in BAD_DATES:
-                broken.add("dated")
+            if second is None:
+                broken.add("customer_id_present")
+            elif second not in known:
+                broken.add("customer_id_exists")
+            if third is None:
+                broken.add("ordered_on_present")
+            elif third in BAD_DATES:
+                broken.add("ordered_on_readable")
         return {f"shop.{entity.name}.{rule}" for rule in broken}
 
     def gate(self, loads: list[Load], as_of: date) -> None:
@@ -204,7 +225,7 @@ class Model:
                 entity, [load for load in loads if (entity.name, load.load_id) not in self.accounts], as_of
             )
 
-    def _gate_entity(self, entity: Entity, loads: list[Load], as_of: date) -> None:
+    def _gate_entity(self, entity: MappedEntity, loads: list[Load], as_of: date) -> None:
         raw, kept_out = self.raw[entity.name], self.kept_out[entity.name]
         reopened = [row for row, status, _ in kept_out.values() if status == "open"]
         new = [row for load in loads for row in load.rows[entity.name]]
@@ -237,8 +258,8 @@ class Model:
             merged = self._repeated(row, accepted, unmerged) or newest[row.load_id, row.content[0]] is not row
             raw[row.row_id] = (row, merged, as_of)
             counts[row.load_id]["merged" if merged else "kept"] += is_new
-            if entity is CUSTOMERS and row.content[-1] and versions[row.content[0], row.content[-1]] > 1:
-                self.flags.add((entity.name, row.row_id, "shop.customers.once"))
+            if row.content[-1] and versions[row.content[0], row.content[-1]] > 1:
+                self.flags.add((entity.name, row.row_id, f"shop.{entity.name}.key_unique"))
             if not is_new:
                 kept_out[row.row_id] = (row, "released", as_of)
                 self.released[entity.name, as_of] += 1
@@ -246,6 +267,13 @@ class Model:
         let_in = [row for row, _, _ in raw.values()]
         for row in self._superseded(still_open, let_in, [*let_in, *(row for row, _, _ in kept_out.values())]):
             kept_out[row.row_id] = (row, "superseded", as_of)
+        # Delivered again and bad again: the newest waits for everybody.
+        newest_open = defaultdict[str | None, str](str)
+        for row in still_open:
+            newest_open[row.content[0]] = max(newest_open[row.content[0]], row.load_id)
+        for row in still_open:
+            if row.content[0] and newest_open[row.content[0]] > row.load_id:
+                kept_out[row.row_id] = (row, "superseded", as_of)
         for load in loads:
             of_load = counts[load.load_id]
             self.accounts[entity.name, load.load_id] = (
@@ -279,7 +307,7 @@ class Model:
 
     def _newest_of_each_key(self, rows: list[Row]) -> dict[tuple[str, str | None], Row]:
         """Among the accepted rows of a load, the last one of the greatest version of each key."""
-        entity = CUSTOMERS if rows and len(rows[0].values) == len(CUSTOMERS.columns) else ORDERS
+        entity = CUSTOMERS if rows and len(rows[0].values) == len(COLUMNS["customers"]) else ORDERS
         newest: dict[tuple[str, str | None], Row] = {}
         for row in rows:
             if self.broken_rules(entity, row):
@@ -302,6 +330,7 @@ class Shop:
 
     root: Path
     connection: duckdb.DuckDBPyConnection
+    source: MappedSource = SHOP
 
     @property
     def landing(self) -> Path:
@@ -310,7 +339,7 @@ class Shop:
     def gate(self, as_of: date = FIRST_NIGHT) -> dict[str, EntityAccount]:
         accounts = Gate(
             self.connection,
-            SHOP,
+            self.source,
             landing=self.landing,
             decisions=self.root / "decisions",
             as_of=as_of,
@@ -335,7 +364,7 @@ class Shop:
         """Every table the gate keeps (its transient batch apart)."""
         tables = self.query(
             "select schema_name, table_name from duckdb_tables() "
-            "where schema_name in ('raw', 'quarantine', 'meta') order by all"
+            "where schema_name in ('input_layer', 'quarantine', 'meta') order by all"
         )
         return {f"{schema}.{name}": self.query(f"from {schema}.{name} order by all") for schema, name in tables}
 
@@ -386,11 +415,14 @@ def assert_accounted_for(shop: Shop, gated: list[Load]) -> None:
 
 def assert_agrees(shop: Shop, model: Model) -> None:
     for entity in SHOP.entities:
-        name, columns = entity.name, ", ".join(entity.columns)
-        raw = shop.query(f"select _row_id, _is_merged, _accepted_on, {columns} from raw.shop__{name}")
+        name, columns = entity.name, ", ".join(COLUMNS[entity.name])
+        days = "replace (cast(ordered_on as varchar) as ordered_on)" if entity is ORDERS else ""
+        raw = shop.query(
+            f"select _row_id, _is_merged, _accepted_on, {columns} from (select * exclude (updated_at) {days}, "
+            f"cast(cast(updated_at as date) as varchar) as updated_at from raw.shop__{name})"
+        )
         assert {row[0]: row[1:] for row in raw} == {
-            row_id: (merged, accepted_on, *row.content)
-            for row_id, (row, merged, accepted_on) in model.raw[name].items()
+            row_id: (merged, accepted_on, *row.typed) for row_id, (row, merged, accepted_on) in model.raw[name].items()
         }
         kept_out = shop.query(
             "select _row_id, _status, _closed_on, _first_seen, _last_seen, _malformed, "
@@ -484,7 +516,7 @@ def test_the_generated_loads_were_many_and_dirty() -> None:
 
 
 def test_a_night_leaves_data_docs(shop: Shop) -> None:
-    shop.land("1.0", customers=[("C1", "Ann", "1")])
+    shop.land("1.0", customers=[("C1", "Ann", "2023-12-01")])
     shop.gate()
     assert (shop.root / "results" / "shop" / "docs" / "index.html").is_file()
 
@@ -500,9 +532,9 @@ def test_a_load_without_rows_is_accounted_for_once(shop: Shop) -> None:
 
 
 def test_an_orphan_is_released_when_its_parent_comes(shop: Shop) -> None:
-    shop.land("1.0", orders=[("O1", "C1", None, "1")])
+    shop.land("1.0", orders=[("O1", "C1", "2023-12-05", "2023-12-01")])
     assert shop.gate()["orders"].rows_quarantined == 1
-    shop.land("2.0", customers=[("C1", "Ann", "1")])
+    shop.land("2.0", customers=[("C1", "Ann", "2023-12-01")])
     account = shop.gate(date(2024, 1, 2))["orders"]
     assert (account.rows_in, account.rows_released) == (0, 1)
     assert shop.query("select _load_id, _accepted_on from raw.shop__orders") == [("1.0", date(2024, 1, 2))]
@@ -512,17 +544,17 @@ def test_an_orphan_is_released_when_its_parent_comes(shop: Shop) -> None:
 
 
 def test_a_correction_closes_what_it_corrects(shop: Shop) -> None:
-    shop.land("1.0", customers=[("C1", "Ann", "1")], orders=[("O1", "C1", "soon", "1")])
+    shop.land("1.0", customers=[("C1", "Ann", "2023-12-01")], orders=[("O1", "C1", "soon", "2023-12-01")])
     shop.gate()
-    shop.land("2.0", orders=[("O1", "C1", "2024-01-05", "2")])
+    shop.land("2.0", orders=[("O1", "C1", "2023-12-05", "2023-12-02")])
     account = shop.gate(date(2024, 1, 2))["orders"]
     assert (account.rows_in, account.rows_kept, account.rows_released) == (1, 1, 0)
     assert shop.query("select _status, _closed_on from quarantine.shop__orders") == [("superseded", date(2024, 1, 2))]
 
 
 def test_a_correction_in_the_same_night_closes_what_it_corrects(shop: Shop) -> None:
-    shop.land("1.0", customers=[("C1", "Ann", "1")], orders=[("O1", "C1", "soon", "1")])
-    shop.land("2.0", orders=[("O1", "C1", "2024-01-05", "2")])
+    shop.land("1.0", customers=[("C1", "Ann", "2023-12-01")], orders=[("O1", "C1", "soon", "2023-12-01")])
+    shop.land("2.0", orders=[("O1", "C1", "2023-12-05", "2023-12-02")])
     assert shop.gate()["orders"].rows_quarantined == 1
     before = shop.dump()
     assert shop.query("select _status from quarantine.shop__orders") == [("superseded",)]
@@ -531,70 +563,93 @@ def test_a_correction_in_the_same_night_closes_what_it_corrects(shop: Shop) -> N
 
 
 def test_an_orphan_that_was_corrected_meanwhile_is_not_released(shop: Shop) -> None:
-    shop.land("1.0", orders=[("O1", "C1", None, "1")])
+    shop.land("1.0", orders=[("O1", "C1", "2023-12-05", "2023-12-01")])
     shop.gate()
-    shop.land("2.0", customers=[("C1", "Ann", "1")], orders=[("O1", "C1", "2024-01-05", "2")])
+    shop.land("2.0", customers=[("C1", "Ann", "2023-12-01")], orders=[("O1", "C1", "2023-12-05", "2023-12-02")])
     account = shop.gate(date(2024, 1, 2))["orders"]
     assert (account.rows_kept, account.rows_released) == (1, 0)
     assert shop.query("select _load_id from raw.shop__orders") == [("2.0",)]
 
 
 def test_an_earlier_load_does_not_close_a_later_mistake(shop: Shop) -> None:
-    shop.land("1.0", customers=[("C1", "Ann", "1")], orders=[("O1", "C1", "2024-01-05", "1")])
-    shop.land("2.0", orders=[("O1", "C1", "soon", "2")])
+    shop.land("1.0", customers=[("C1", "Ann", "2023-12-01")], orders=[("O1", "C1", "2023-12-05", "2023-12-01")])
+    shop.land("2.0", orders=[("O1", "C1", "soon", "2023-12-02")])
     shop.gate()
     shop.gate(date(2024, 1, 2))
     assert shop.query("select _status from quarantine.shop__orders") == [("open",)]
 
 
 def test_empty_text_counts_as_missing(shop: Shop) -> None:
-    shop.land("1.0", customers=[("", "Ann", "1"), ("C1", "", "1")])
+    shop.land("1.0", customers=[("", "Ann", "2023-12-01"), ("C1", "", "2023-12-01")])
     shop.gate()
-    assert shop.query("select customer_id, name from raw.shop__customers") == [("C1", None)]
-    assert shop.query("select rule from quarantine.failures") == [("shop.customers.present",)]
+    assert shop.query("select customer_id, contact_name from raw.shop__customers") == [("C1", None)]
+    assert shop.query("select rule from quarantine.failures") == [("shop.customers.customer_id_present",)]
 
 
 def test_a_value_that_looks_like_sql_is_a_value(shop: Shop) -> None:
     nasty = "x'; drop table raw.shop__customers; --"
-    shop.land("1.0", customers=[(nasty, 'a"b\\c', "1")], orders=[(nasty, nasty, "soon'", "1")])
+    shop.land("1.0", customers=[(nasty, 'a"b\\c', "2023-12-01")], orders=[(nasty, nasty, "soon'", "2023-12-01")])
     shop.gate()
-    assert shop.query("select customer_id, name from raw.shop__customers") == [(nasty, 'a"b\\c')]
+    assert shop.query("select customer_id, contact_name from raw.shop__customers") == [(nasty, 'a"b\\c')]
     assert shop.query("select offending_value from quarantine.failures") == [("soon'",)]
 
 
 def test_private_values_are_masked_in_quarantine_failures(shop: Shop, project: Path) -> None:
-    private = f"\n  - {{rule: shop.customers.number, type: {NUMBER}, kwargs: {{column: name}}, ON: quarantine}}\n"
+    private = (
+        f"\n  - {{rule: shop.customers.number, type: {NUMBER}, kwargs: {{column: contact_name}}, ON: quarantine}}\n"
+    )
     write_suite(project, "customers", private)
     try:
-        shop.land("1.0", customers=[("C1", "Ann", "1")])
+        shop.land("1.0", customers=[("C1", "Ann", "2023-12-01")])
         shop.gate()
     finally:
-        write_suite(project, "customers", SUITES["customers"])
+        remove_suite(project, "customers")
     assert shop.query("select offending_value from quarantine.failures") == [("A***",)]
 
 
 @pytest.mark.parametrize("rule", ["block", "share"])
 def test_a_blocked_gate_takes_nothing_in_and_counts_nothing(rule: str, shop: Shop, project: Path) -> None:
-    blocking = f"\n  - {{rule: shop.orders.dated, type: {DATE}, kwargs: {{column: ordered_on}}, ON: block}}\n"
-    if rule == "share":
-        blocking = blocking.replace("ON: block", "ON: quarantine")
-    write_suite(project, "orders", blocking)
+    named = "type: expect_column_values_to_match_regex, kwargs: {column: order_id, regex: '^O1$'}"
+    write_suite(
+        project,
+        "orders",
+        f"\n  - {{rule: shop.orders.named, {named}, ON: {'block' if rule == 'block' else 'quarantine'}}}\n",
+    )
     path = project / "expectations" / "shop" / "orders.yml"
     if rule == "share":
         path.write_text(
             path.read_text().replace("on_failure: quarantine", "on_failure: quarantine, max_quarantined_share: 0.3")
         )
+    orders = [("O1", "C1", "2023-12-05", "2023-12-01"), ("X2", "C1", "2023-12-05", "2023-12-01")]
     try:
-        shop.land(
-            "1.0",
-            customers=[("C1", "Ann", "1")],
-            orders=[("O1", "C1", "soon", "1"), ("O2", "C1", "2024-01-05", "1")],
-        )
-        with pytest.raises(GateBlocked, match=r"shop\.orders\.dated fails for 1 of 2 rows"):
+        shop.land("1.0", customers=[("C1", "Ann", "2023-12-01")], orders=orders)
+        with pytest.raises(GateBlocked, match=r"shop\.orders\.named fails for 1 of 2 rows"):
             shop.gate()
     finally:
-        write_suite(project, "orders", SUITES["orders"])
+        remove_suite(project, "orders")
     assert shop.query("from raw.shop__orders") == shop.query("from quarantine.shop__orders") == []
     assert shop.query("select entity from meta.gated_loads") == [("customers",)]
     account = shop.gate()["orders"]
-    assert (account.rows_in, account.rows_kept, account.rows_quarantined) == (2, 1, 1), "once the rule is fixed"
+    assert (account.rows_in, account.rows_kept, account.rows_quarantined) == (2, 2, 0), "once the rule is fixed"
+
+
+def test_a_delivery_that_is_bad_as_a_whole_holds_the_night(shop: Shop) -> None:
+    mapping = ORDERS.mapped.mapping.model_copy(update={"hold_above": 0.2})
+    shop.source = replace(SHOP, entities=(CUSTOMERS, replace(ORDERS, mapped=replace(ORDERS.mapped, mapping=mapping))))
+    orders = [(f"O{n}", "C1", "soon" if n < 8 else "2023-12-05", "2023-12-01") for n in range(40)]
+    shop.land("1.0", customers=[("C1", "Ann", "2023-12-01")], orders=orders)
+    shop.gate()  # 8 of 40 are a fifth, no more
+    again = [(None if n < 5 else f"P{n}", "C1", "soon" if n < 10 else "2023-12-05", "2023-12-01") for n in range(40)]
+    shop.land("2.0", orders=again)
+    with pytest.raises(GateBlocked, match=r"10 of 40 rows delivered break rules.*ordered_on_readable \(10\)") as held:
+        shop.gate()
+    assert "accept-load shop.orders 2.0" in held.value.next_step
+
+
+def test_what_is_bad_again_waits_once(shop: Shop) -> None:
+    for night in range(1, 4):
+        shop.land(f"{night}.0", orders=[("O1", "C1", "2023-12-05", f"2023-12-0{night}")])
+        shop.gate(date(2024, 1, night))
+    assert shop.query("select _load_id, _status from quarantine.shop__orders order by 1") == [
+        ("1.0", "superseded"), ("2.0", "superseded"), ("3.0", "open"),
+    ]  # fmt: skip

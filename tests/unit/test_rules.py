@@ -32,6 +32,7 @@ from customer_tiering.warehouse.nights import (
     plan_nights,
     spend_window,
 )
+from nights import shipped_sources
 
 DICTIONARY = sorted(indicator_names() | level_indicator_names())
 
@@ -253,7 +254,7 @@ def small_profile(headline: str = "value") -> Profile:
         timezone="Asia/Shanghai",
         currency="CNY",
         headline_scheme=headline,
-        sources={"erp": {"path": "x"}},  # type: ignore[dict-item]
+        sources={"erp": shipped_sources()["erp"]},  # type: ignore[dict-item]
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from nights import input_table_of
 from sample_company import (
     KINDS,
     SampleMismatch,
@@ -45,10 +46,10 @@ def read_exports(root: Path) -> Rows:
     found: Rows = {}
     for path in sorted((root / "crm").glob("*.csv")):
         with path.open(encoding="utf-8-sig", newline="") as handle:
-            found.setdefault(f"crm.{path.name.split('-')[0]}", []).extend(csv.DictReader(handle))
+            found.setdefault(f"crm.{input_table_of(path)}", []).extend(csv.DictReader(handle))
     for path in sorted((root / "ticketing").glob("*.jsonl")):
         lines = path.read_text(encoding="utf-8").splitlines()
-        found.setdefault(f"ticketing.{path.name.split('-')[0]}", []).extend(map(json.loads, lines))
+        found.setdefault(f"ticketing.{input_table_of(path)}", []).extend(map(json.loads, lines))
     return found
 
 
@@ -281,12 +282,12 @@ def test_every_merge_has_exactly_its_extra_copies(default: Path) -> None:
     merged = Counter(f"{t['source']}.{t['entity']}" for t in found["truth"] if t["action"] == "merge")
     orders = Counter(r["order_no"] for r in found["erp.orders"] if r["order_no"])
     lines = Counter((r["order_no"], r["line_no"]) for r in found["erp.order_lines"])
-    accounts = Counter(r["account_id"] for r in found["crm.accounts"] if r["account_id"])
+    accounts = Counter(r["account_id"] for r in found["crm.customers"] if r["account_id"])
     tickets = Counter((r["ticket_id"], r["updated_at"]) for r in found["ticketing.tickets"])
     assert {
         "erp.orders": sum(orders.values()) - len(orders),
         "erp.order_lines": sum(lines.values()) - len(lines),
-        "crm.accounts": sum(accounts.values()) - len(accounts),
+        "crm.customers": sum(accounts.values()) - len(accounts),
         "ticketing.tickets": sum(tickets.values()) - len(tickets),
     } == dict(merged)
 
@@ -350,14 +351,14 @@ def check_finance(found: Rows, clean: Clean) -> None:
 
 def check_crm(found: Rows, clean: Clean) -> None:
     customers = {r["customer_code"] for r in found["erp.customers"]}
-    accounts = {r["account_id"]: r for r in found["crm.accounts"] if r["account_id"]}
+    accounts = {r["account_id"]: r for r in found["crm.customers"] if r["account_id"]}
     retyped = {t["key"]["account_id"] for t in found["truth"] if t["kind"] == "retyped_customer"}
-    for account in clean("crm.accounts", "account_id"):
+    for account in clean("crm.customers", "account_id"):
         if account["account_id"] and account["account_id"] not in retyped:
             assert account["erp_customer_code"] in customers | {""}
             assert re.fullmatch(r"1\d{10}", account["phone"])
             assert re.fullmatch(r"[a-z0-9.]+@[a-z0-9]+\.example", account["email"])
-    assert {r["owner_id"] for r in found["crm.accounts"]} <= {r["owner_id"] for r in found["crm.owners"]}
+    assert {r["owner_id"] for r in found["crm.customers"]} <= {r["owner_id"] for r in found["crm.owners"]}
     for name, key, when in (
         ("contacts", "contact_id", "created_at"),
         ("interactions", "interaction_id", "occurred_at"),
@@ -373,7 +374,7 @@ def check_crm(found: Rows, clean: Clean) -> None:
 
 
 def check_ticketing(found: Rows, clean: Clean) -> None:
-    accounts = {r["account_id"] for r in found["crm.accounts"]}
+    accounts = {r["account_id"] for r in found["crm.customers"]}
     tickets = clean("ticketing.tickets", "ticket_id")
     resolved = {t["ticket_id"]: t["resolved_at"] for t in tickets if t["resolved_at"]}
     for ticket in tickets:
@@ -381,8 +382,8 @@ def check_ticketing(found: Rows, clean: Clean) -> None:
         assert ticket["opened_at"] <= ticket["first_response_at"] <= (ticket["resolved_at"] or "9")
         assert ticket["updated_at"] == (ticket["resolved_at"] or ticket["first_response_at"])
     known = {t["ticket_id"] for t in tickets}
-    assert {r["ticket_id"] for r in clean("ticketing.comments", "comment_id")} <= known
-    for rating in clean("ticketing.ratings", "rating_id"):
+    assert {r["ticket_id"] for r in clean("ticketing.ticket_events", "comment_id")} <= known
+    for rating in clean("ticketing.ticket_ratings", "rating_id"):
         assert rating["rated_at"] > resolved[rating["ticket_id"]]
         assert 1 <= int(rating["score"]) <= 5
 
@@ -402,7 +403,7 @@ def test_identities(default: Path) -> None:
     company = {(r["source"], r["source_key"]): r["true_company"] for r in found["truth_identity"]}
     assert len(company) == len(found["truth_identity"])
     codes = {r["customer_code"] for r in found["erp.customers"]}
-    accounts = {r["account_id"]: r for r in found["crm.accounts"] if r["account_id"]}
+    accounts = {r["account_id"]: r for r in found["crm.customers"] if r["account_id"]}
     assert set(company) == {("erp", c) for c in codes} | {("crm", a) for a in accounts}
     by_tax = {r["tax_id"]: r["customer_code"] for r in found["erp.customers"]}
     by_phone = {r["phone"]: r["customer_code"] for r in found["erp.customers"]}
@@ -441,7 +442,11 @@ def test_retyped_accounts_leave_the_rest_of_the_company_as_it_is(
     generate_company(tmp_path)
     with_them, without = multisets(read_all(default)), multisets(read_all(tmp_path))
     assert with_them.keys() == without.keys()
-    assert {name for name in without if with_them[name] != without[name]} == {"crm.accounts", "truth", "truth_identity"}
+    assert {name for name in without if with_them[name] != without[name]} == {
+        "crm.customers",
+        "truth",
+        "truth_identity",
+    }
     assert all(without[name] <= with_them[name] for name in without)
 
 
@@ -467,10 +472,10 @@ def test_the_industry_seed_knows_every_mapped_text(default: Path) -> None:
     assert seed[1:] == industry_mapping_rows()
     known = {row[0] for row in seed[1:]}
     found = read_all(default)
-    unmapped = {t["key"]["account_id"] for t in found["truth"] if t["rule"] == "crm.accounts.industry_mapped"}
+    unmapped = {t["key"]["account_id"] for t in found["truth"] if t["rule"] == "crm.customers.industry_mapped"}
     individuals = {r["customer_code"] for r in found["erp.customers"] if not r["industry"]}
     assert {r["industry"] for r in found["erp.customers"] if r["customer_code"] not in individuals} <= known
-    for row in found["crm.accounts"]:
+    for row in found["crm.customers"]:
         assert (row["erp_customer_code"] in individuals) == (row["account_type"] in ("个人", "个人客户"))
         if row["erp_customer_code"] in individuals:
             assert row["industry"] == ""
@@ -481,7 +486,7 @@ def test_the_industry_seed_knows_every_mapped_text(default: Path) -> None:
 def test_individuals_buy_beside_the_companies(default: Path) -> None:
     """48 of them beside 400 companies; each has one account, pays at once, and buys for what a person spends."""
     found = read_all(default)
-    typed = Counter(r["account_type"] for r in found["crm.accounts"])
+    typed = Counter(r["account_type"] for r in found["crm.customers"])
     assert typed["个人"] + typed["个人客户"] == 48
     assert min(typed[name] for name in ("个人客户", "企业", "企业客户", "公司", "")) > 0
     codes = {r["customer_code"] for r in found["erp.customers"] if not r["tax_id"]}
@@ -498,7 +503,7 @@ def test_strategic_sheet(default: Path) -> None:
     book = calamine.CalamineWorkbook.from_path(str(default / "crm" / "strategic_attributes.xlsx"))
     header, *rows = book.get_sheet_by_name("strategic").to_python()
     assert header[0] == "account_id"
-    accounts = {r["account_id"] for r in read_exports(default)["crm.accounts"]}
+    accounts = {r["account_id"] for r in read_exports(default)["crm.customers"]}
     assert {row[0] for row in rows} <= accounts
     reviews = [dict(zip(header, row, strict=True)) for row in rows]
     prospects = [review for review in reviews if review["strategic_level"] == ""]

@@ -29,8 +29,6 @@ def entity(name: str = "orders", **options: Any) -> Entity:
         "table": name,
         "cursor": "updated_at",
         "columns": ("order_no", "amount", "updated_at"),
-        "key": ("order_no",),
-        "version": "updated_at",
     }
     return Entity(name=name, **(declared | options))
 
@@ -105,7 +103,7 @@ def test_a_missing_column_is_named_with_those_that_are_there(shop: Shop) -> None
     assert (
         "source erp, entity orders: table orders has no column currency (it has: amount, order_no, secret, updated_at)"
     ) in caught.value.problem
-    assert "sources/erp.py" in caught.value.next_step
+    assert "mapping of the source in the profile" in caught.value.next_step
 
 
 def test_a_required_table_that_never_had_a_row_is_refused_until_it_has(shop: Shop) -> None:
@@ -295,7 +293,7 @@ def test_a_load_that_was_killed_before_its_mark_is_finished_by_the_next_run(shop
         dataset_name="erp",
         pipelines_dir=str(shop.state),
     )
-    left.extract(module._dlt_source(source(), shop.url, AS_OF), loader_file_format="parquet")
+    left.extract(module._dlt_source(source(), shop.url, shop.landing, AS_OF), loader_file_format="parquet")
     left.normalize()
     assert completed_loads(shop.landing, "erp") == []
 

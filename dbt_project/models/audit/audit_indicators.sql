@@ -1,14 +1,6 @@
--- Indicators of the sampled customers, computed again from the audited sources' facts: one row per customer and
--- indicator that can be. An indicator that a source outside of the audit feeds has no row, nor has a tenure that rests
--- on a registration. Whether the data reaches back over the spend window is a fact of the whole company, not of a
--- customer: it is taken from the indicator's status.
-{%- set fact_columns = [
-    'customer_id', 'fact', 'happened_on', 'settled_on', 'category', 'product', 'net_amount', 'gross_amount',
-    'cost_amount'
-] %}
-{%- set feeding = sources_feeding(['orders', 'order_lines', 'payments']) %}
-{%- set trading = feeding | select('in', var('audited_sources')) | list %}
-{%- set reviewing = sources_feeding(['strategic_attributes']) | select('in', var('audited_sources')) | list %}
+-- Indicators of the sampled customers, computed again from audit_facts and audit_reviews: one row per customer and
+-- indicator that can be. A tenure that rests on a registration has none. Whether the data reaches back over the spend
+-- window is a fact of the whole company, not of a customer: it is taken from the indicator's status.
 {%- set of_orders = [
     'annual_spend', 'cumulative_spend', 'average_order_value', 'order_frequency', 'recency_days', 'orders_12m',
     'orders_90d', 'active_days_90d', 'lifetime_value', 'tenure_years'
@@ -20,13 +12,7 @@
 {%- set of_reviews = [
     'industry_rank', 'industry_growth', 'size_growth', 'demand_match', 'assets', 'industry_fit', 'digital_demand'
 ] %}
-{%- set recomputed = [] %}
-{%- for names, entities in [
-    (of_orders, ['orders']), (of_lines, ['orders', 'order_lines', 'products']), (of_payments, ['payments']),
-    (of_reviews, ['strategic_attributes'])
-] if is_audited(entities) %}
-{%- do recomputed.extend(names) %}
-{%- endfor %}
+{%- set recomputed = of_orders + of_lines + of_payments + of_reviews %}
 with sampled as (
 
     select distinct
@@ -43,9 +29,11 @@ with sampled as (
         exists(
             select 1
             from {{ ref('int_customer_ids') }} as ids
+            inner join {{ source('pipeline', 'input_tables') }} as mapped
+                on ids.source = mapped.source
             where
                 ids.customer_id = customers.customer_id
-                and ids.source in ('', '{{ sources_feeding(["orders"]) | join("', '") }}')
+                and mapped.input_table in ('orders', 'order_lines')
         ) as has_order_source
     from {{ ref('audit_customers') }} as customers
     inner join {{ ref('int_as_of_dates') }} as nights
@@ -58,43 +46,15 @@ with sampled as (
 ),
 
 facts as (
-    {% for name in trading %}
-    select
-        {{ fact_columns | join(',\n        ') }}
-    from {{ ref('audit_' ~ name) }}
-    {% if not loop.last %}union all{% endif %}
-    {% else %}
-    select
-        cast(null as varchar) as customer_id,
-        cast(null as varchar) as fact,
-        cast(null as date) as happened_on,
-        cast(null as date) as settled_on,
-        cast(null as varchar) as category,
-        cast(null as varchar) as product,
-        cast(null as decimal(18, 2)) as net_amount,
-        cast(null as decimal(18, 2)) as gross_amount,
-        cast(null as decimal(18, 2)) as cost_amount
-    where 1 = 0
-    {% endfor %}
+
+    select * from {{ ref('audit_facts') }}
+
 ),
 
 reviews as (
-    {% for name in reviewing %}
-    select
-        customer_id,
-        {{ of_reviews | join(',\n        ') }},
-        strategic_level
-    from {{ ref('audit_' ~ name) }}
-    {% if not loop.last %}union all{% endif %}
-    {% else %}
-    select
-        cast(null as varchar) as customer_id,
-        {%- for name in of_reviews %}
-        cast(null as decimal(24, 6)) as {{ name }},
-        {%- endfor %}
-        cast(null as varchar) as strategic_level
-    where 1 = 0
-    {% endfor %}
+
+    select * from {{ ref('audit_reviews') }}
+
 ),
 
 -- Everything that happened to a sampled customer up to the night, with its age in days.
@@ -194,7 +154,8 @@ losses as (
 
 offered as (
 
-    select count(distinct category) as categories from facts where fact = 'offered'
+    select count(distinct category) as categories from facts
+    where fact = 'offered'
 
 ),
 
@@ -295,4 +256,3 @@ select
     cast(null as decimal(24, 6)) as raw_value,
     strategic_level as raw_level
 from complete
-where {{ 'true' if is_audited(['strategic_attributes']) else 'false' }}

@@ -68,6 +68,31 @@ def marts(
 
 
 @app.command()
+def input_tables(
+    write: Annotated[
+        bool, typer.Option("--write", help="Write docs/input-layer.md and the JSON schema of profiles from them.")
+    ] = False,
+) -> None:
+    """Show the input tables that sources are mapped onto."""
+    from customer_tiering.company.profile import Profile
+    from customer_tiering.company.workspace import project_root
+    from customer_tiering.inputs import catalog, tables
+
+    if not write:
+        shown = Table("input table", "", "one row per", "needed columns")
+        for item in tables.input_tables().values():
+            needed = [column.name for column in item.columns if column.required and column.default is None]
+            shown.add_row(item.name, item.label_zh, item.grain_en, ", ".join(needed))
+        console.print(shown)
+        return
+    schema = json.dumps(Profile.model_json_schema(), ensure_ascii=False, indent=1) + "\n"
+    for name, text in (("input-layer.md", catalog.page()), ("profile.schema.json", schema)):
+        path = project_root() / "docs" / name
+        path.write_text(text, encoding="utf-8")
+        console.print(f"wrote {path}")
+
+
+@app.command()
 def publish_postgres(
     profile: ProfileOption = DEFAULT_PROFILE,
     again: Annotated[

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from customer_tiering import __version__
-from customer_tiering.cli import data, look, night, operate, people, rules
+from customer_tiering.cli import data, look, night, onboard, operate, people, rules
 from customer_tiering.cli.common import DEFAULT_PROFILE, ProfileOption, RootGroup
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ def _add_panel(name: str, commands: typer.Typer) -> None:
     app.add_typer(commands)
 
 
+_add_panel("Start", onboard.app)
 _add_panel("Night", night.app)
 _add_panel("Look", look.app)
 _add_panel("Rules and models", rules.app)

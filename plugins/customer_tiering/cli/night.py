@@ -29,7 +29,13 @@ def run(
         if not Path(data).is_dir():
             raise ProfileError(f"DATA={data}: there is no such folder", "give the folder that holds the files")
         os.environ["TIERING_DATA"] = str(Path(data).resolve())
-    raise typer.Exit(run_night(load_company(profile), parse_as_of(as_of), console))
+    company = load_company(profile)
+    if data and not any("{data}" in (said.path or said.url or "") for said in company.sources.values()):
+        raise ProfileError(
+            f"DATA={data} means nothing to the profile {profile}: none of its sources lies under {{data}}",
+            f"for a company of your own: tiering init <name> --from {data}; it says the next command",
+        )
+    raise typer.Exit(run_night(company, parse_as_of(as_of), console))
 
 
 @app.command()

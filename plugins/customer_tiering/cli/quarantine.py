@@ -88,6 +88,7 @@ def show(
     with _warehouse(loaded) as connection:
         found = quarantined_rows(
             connection,
+            loaded,
             entities=entities,
             rule=rule,
             row_ids=[name.row_id for name in names],
@@ -136,6 +137,7 @@ def release(
     with _warehouse(loaded) as connection:
         waiting = quarantined_rows(
             connection,
+            loaded,
             entities={(name.source, name.entity) for name in names},
             rule=rule,
             row_ids=[name.row_id for name in names],
@@ -153,7 +155,7 @@ def release(
     chosen = [row for row in waiting if not names or row.name in names]
     for row in chosen:
         for failure in row.failures:
-            _waivable_rule(failure.rule, str(row.name))
+            _waivable_rule(loaded, failure.rule, str(row.name))
     for entity in sorted({(row.name.source, row.name.entity) for row in chosen}):
         broken = tuple(
             (row.name.row_id, failure.rule)
@@ -190,10 +192,9 @@ def waive(
     from customer_tiering.decisions.quarantine import decide
     from customer_tiering.gate.suites import is_row_level_type
     from customer_tiering.release.mart_checks import MARTS
-    from customer_tiering.sources import get_source
 
     loaded = load_company(profile)
-    found = _waivable_rule(rule, "the waiver")
+    found = _waivable_rule(loaded, rule, "the waiver")
     source, entity, _ = rule.split(".")
     if source != MARTS:
         _entity(loaded, f"{source}.{entity}")
@@ -211,7 +212,7 @@ def waive(
     if values:
         if source == MARTS or not is_row_level_type(found.type):
             raise DecisionError(f"rule {rule} is about the whole table and has no keys", "leave --key out")
-        known = get_source(source).entity(entity).key
+        known = loaded.source(source).entity(entity).key
         if unknown := sorted(set(values) - set(known)):
             raise DecisionError(f"{', '.join(unknown)}: not part of the key", f"the key is {', '.join(known)}")
     decision = decide(
@@ -370,34 +371,32 @@ def _decide_load(kind: Any, entity: str, loads: list[str], profile: str, owner: 
 @contextmanager
 def _warehouse(profile: Profile) -> Iterator[duckdb.DuckDBPyConnection]:
     from customer_tiering.gate.gate import ensure_tables
-    from customer_tiering.sources import get_source
     from customer_tiering.warehouse.connection import check_warehouse, open_warehouse
 
     check_warehouse(profile.workspace)
     with open_warehouse(profile.workspace) as connection:
-        for name in profile.sources:
-            ensure_tables(connection, get_source(name))
+        for source in profile.all_sources():
+            ensure_tables(connection, source)
         yield connection
 
 
 def _entity(profile: Profile, text: str) -> tuple[str, str]:
     """Source and entity of "erp.orders", declared and used by the profile."""
-    from customer_tiering.sources import get_source
 
     source, _, entity = text.partition(".")
-    known = [f"{name}.{item.name}" for name in profile.sources for item in get_source(name).entities]
+    known = [f"{source.name}.{item.name}" for source in profile.all_sources() for item in source.entities]
     if text not in known:
         raise DecisionError(f"{profile.name} has no entity {text!r}", f"it has: {', '.join(known)}")
     return source, entity
 
 
-def _waivable_rule(name: str, what: str) -> Any:
+def _waivable_rule(profile: Profile, name: str, what: str) -> Any:
     """The rule of this name. Raises ``DecisionError`` when there is none or rows that break it cannot be used."""
-    from customer_tiering.company.workspace import project_root
-    from customer_tiering.gate.suites import load_suites
+    from customer_tiering.gate.gate import suite_of
+    from customer_tiering.release.mart_checks import mart_suites
 
-    suites = load_suites(project_root() / "expectations")
-    rules = {rule.rule: rule for suite in suites.values() for rule in suite.expectations}
+    suites = [suite_of(source, entity) for source in profile.all_sources() for entity in source.entities]
+    rules = {rule.rule: rule for suite in [*suites, *mart_suites()] for rule in suite.expectations}
     if name not in rules:
         raise DecisionError(
             f"{what}: there is no rule {name}",

@@ -6,7 +6,7 @@ import os
 import re
 from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -17,23 +17,59 @@ from customer_tiering.company.alert_settings import AlertSettings
 from customer_tiering.company.release_limits import ReleaseLimits
 from customer_tiering.company.workspace import Workspace, project_root
 from customer_tiering.errors import ProfileError
+from customer_tiering.inputs.mapping import MappedSource, TableMapping, check_columns, mapped_source
 
 NAME = r"^[a-z][a-z0-9_]*$"
 """What a profile may be called; its folders have that name."""
+SOURCE_NAME = r"^[a-z][a-z0-9_]{0,62}$"
 
 
 class SourceLocation(BaseModel):
-    """Where a source lives: an Airflow connection id, a database URL, or a folder."""
+    """A source: where it lives (an Airflow connection id, a database URL, or a folder), and how its tables map onto the
+    input tables."""
 
     model_config = ConfigDict(extra="forbid")
 
     connection: str | None = None
     url: str | None = None
     path: str | None = None
+    label_en: str | None = None
+    label_zh: str | None = None
+    zone: str | None = None
+    """Time zone of times without an offset; the company's by default."""
+    missing: tuple[str, ...] = ()
+    """Texts by which the source says that there is no value, such as ? or N/A."""
+    tables: dict[str, TableMapping] = Field(min_length=1)
 
-    def model_post_init(self, _context: object, /) -> None:
+    @field_validator("zone")
+    @classmethod
+    def _known_zone(cls, value: str | None) -> str | None:
+        return known_timezone(value) if value else value
+
+    @field_validator("tables")
+    @classmethod
+    def _fits_the_input_tables(cls, value: dict[str, TableMapping]) -> dict[str, TableMapping]:
+        problems = [f"tables.{name}.{problem}" for name, item in value.items() for problem in check_columns(name, item)]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return value
+
+    @model_validator(mode="after")
+    def _one_place(self) -> SourceLocation:
         if sum(value is not None for value in (self.connection, self.url, self.path)) != 1:
             raise ValueError("give exactly one of connection, url, path")
+        for name, item in self.tables.items():
+            if (item.files is None) == (self.path is not None):
+                place = "files (it lies in a folder)" if self.path is not None else "table (it is a database)"
+                raise ValueError(f"tables.{name}: say {place}")
+        return self
+
+
+def known_timezone(value: str) -> str:
+    """The name itself. Raises ``ValueError`` when there is no such zone."""
+    if value not in available_timezones():
+        raise ValueError(f"unknown time zone {value!r}; use a name such as Asia/Shanghai")
+    return value
 
 
 class SampleCompany(BaseModel):
@@ -101,7 +137,7 @@ class Profile(BaseModel):
     schedule: str = "0 2 * * *"
     deadline: str | None = Field(default=None, pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")
     """Local time HH:MM at which a scheduled night has to be published; operators are told when it is not."""
-    sources: dict[str, SourceLocation]
+    sources: dict[Annotated[str, Field(pattern=SOURCE_NAME)], SourceLocation] = Field(min_length=1)
     sample_company: SampleCompany | None = None
     channels: dict[str, Channel] = Field(default_factory=dict)
     alerts: AlertSettings = Field(default_factory=AlertSettings)
@@ -118,9 +154,7 @@ class Profile(BaseModel):
     @field_validator("timezone")
     @classmethod
     def _known_timezone(cls, value: str) -> str:
-        if value not in available_timezones():
-            raise ValueError(f"unknown time zone {value!r}; use a name such as Asia/Shanghai")
-        return value
+        return known_timezone(value)
 
     @field_validator("deadline", mode="before")
     @classmethod
@@ -134,17 +168,6 @@ class Profile(BaseModel):
     def _deadline_of_daily_nights(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is not None and not re.fullmatch(r"\d+ \d+ \* \* \*", info.data.get("schedule", "")):
             raise ValueError("a deadline needs a schedule of one time every day, such as 0 2 * * *")
-        return value
-
-    @field_validator("sources")
-    @classmethod
-    def _known_sources(cls, value: dict[str, SourceLocation]) -> dict[str, SourceLocation]:
-        from customer_tiering.sources import source_names
-
-        if unknown := sorted(set(value) - set(source_names())):
-            raise ValueError(f"unknown sources {unknown}; declared are {sorted(source_names())}")
-        if not value:
-            raise ValueError("at least one source is needed")
         return value
 
     @model_validator(mode="after")
@@ -165,6 +188,22 @@ class Profile(BaseModel):
     def folder(self) -> Path:
         """Where the profile's own files (seed overrides) lie."""
         return profiles_folder() / self.name
+
+    def all_sources(self) -> list[MappedSource]:
+        return [self.source(name) for name in self.sources]
+
+    def source(self, name: str) -> MappedSource:
+        """A source of the company, as it is extracted and gated."""
+        configured = self.sources[name]
+        return mapped_source(
+            name,
+            configured.tables,
+            label_en=configured.label_en or name,
+            label_zh=configured.label_zh or configured.label_en or name,
+            missing=configured.missing,
+            zone=configured.zone or self.timezone,
+            business_zone=self.timezone,
+        )
 
     def resolve_location(self, source: str) -> str:
         """Path or URL of a source with its placeholders filled in.
@@ -245,16 +284,41 @@ def load_profile(name: str) -> Profile:
     if name not in profile_names():
         raise ProfileError(
             f"unknown profile {name!r}; there are: {', '.join(profile_names()) or 'none'}",
-            f"use one of them, or write {profiles_folder().name}/{name}.yml (see docs/profiles.md)",
+            f"use one of them, or set the company up: tiering init {name} --from <file, folder or database URL>",
         )
     path = profiles_folder() / f"{name}.yml"
     try:
         raw = yaml.safe_load(path.read_bytes()) or {}
         if not isinstance(raw, dict):
             raise ProfileError(f"profile {name}: {path.name} is not a mapping of keys to values", "correct the file")
-        return Profile.model_validate({"name": name, **raw})
+        return Profile.model_validate({"name": name, **_filled_in(raw)})
     except yaml.YAMLError as error:
         raise ProfileError(f"profile {name}: {path.name} is not valid YAML: {error}", "correct the file") from error
     except ValidationError as error:
         lines = "; ".join(f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors())
         raise ProfileError(f"profile {name}: {lines}", f"fix {path.name}") from error
+
+
+def _filled_in(raw: dict[str, Any]) -> dict[str, Any]:
+    """The content of a profile, with what its sources take from those that they are ``like`` (profile.source)."""
+    sources = raw.get("sources")
+    if not isinstance(sources, dict):
+        return raw
+    filled = {
+        name: _like(item) if isinstance(item, dict) and "like" in item else item for name, item in sources.items()
+    }
+    return raw | {"sources": filled}
+
+
+def _like(source: dict[str, Any]) -> dict[str, Any]:
+    profile, _, name = str(source["like"]).partition(".")
+    path = profiles_folder() / f"{profile}.yml"
+    known = (yaml.safe_load(path.read_bytes()) or {}).get("sources", {}) if path.is_file() else {}
+    if name not in known:
+        raise ProfileError(
+            f"like: {source['like']} names no source of another profile",
+            "write <profile>.<source>, as in like: online_retail.online_retail",
+        )
+    model = {key: value for key, value in known[name].items() if key not in ("connection", "url", "path")}
+    own = {key: value for key, value in source.items() if key != "like"}
+    return model | own | {"tables": model.get("tables", {}) | own.get("tables", {})}

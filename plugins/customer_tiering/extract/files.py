@@ -28,6 +28,7 @@ _JSON_LINES_PER_BATCH = 100_000
 _BYTES = 1 << 20
 _OTHER_ENCODINGS = ("utf-8", "gb18030")
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
+_TOTAL = re.compile(r"合\s*计|总\s*计|小\s*计|total|grand total|subtotal|sum")
 _NOT_DECODED = "\ufffd"
 
 
@@ -103,8 +104,7 @@ def check_header(source: Source, entity: Entity, path: Path, *older: Path) -> No
         raise SourceError(
             f"source {source.name}, entity {entity.name}: {path.name} has no column {', '.join(missing)} "
             f"(it has: {', '.join(sorted(set(names)))})",
-            "ask the owner of the source for a complete export, or change the declaration in "
-            f"customer_tiering/sources/{source.name}.py",
+            "ask the owner of the source for a complete export, or correct the mapping of the source in the profile",
         )
 
 
@@ -118,8 +118,8 @@ def read_rows(source: Source, entity: Entity, path: Path) -> Iterator[pa.Table]:
     """The file's rows in batches: the declared columns as text, then file, row number and malformed text.
 
     Row numbers are lines of data counted from 1. A line with too many or too few fields, with bytes that are not of
-    the encoding, or with an error in a cell of a sheet comes with all columns null and its text in ``_malformed``, so
-    that the gate can account for it. Raises ``SourceError``.
+    the encoding, with an error in a cell of a sheet, or that adds up the lines above it, comes with all columns null
+    and its text in ``_malformed``, so that the gate can account for it. Raises ``SourceError``.
     """
     if entity.format != "jsonl":
         check_header(source, entity, path)
@@ -247,12 +247,18 @@ def _csv_stream(entity: Entity, path: Path, lenient: bool) -> Iterator[tuple[Any
             yield stream, entity.encoding
 
 
+def _read_options(entity: Entity, encoding: str) -> pa_csv.ReadOptions:
+    return pa_csv.ReadOptions(
+        encoding=encoding, block_size=_CSV_BLOCK_BYTES, use_threads=False, skip_rows=entity.header_row - 1
+    )
+
+
 def _csv_header(source: Source, entity: Entity, path: Path) -> list[str]:
     try:
         with _csv_stream(entity, path, _lenient(path, entity.encoding)) as (stream, encoding):
             reader = pa_csv.open_csv(
                 stream,
-                read_options=pa_csv.ReadOptions(encoding=encoding, block_size=_CSV_BLOCK_BYTES, use_threads=False),
+                read_options=_read_options(entity, encoding),
                 parse_options=pa_csv.ParseOptions(
                     delimiter=entity.delimiter, newlines_in_values=True, invalid_row_handler=lambda _row: "skip"
                 ),
@@ -279,7 +285,7 @@ def _read_csv(entity: Entity, path: Path) -> Iterator[pa.Table]:
     with _csv_stream(entity, path, lenient) as (stream, encoding):
         reader = pa_csv.open_csv(
             stream,
-            read_options=pa_csv.ReadOptions(encoding=encoding, block_size=_CSV_BLOCK_BYTES, use_threads=False),
+            read_options=_read_options(entity, encoding),
             parse_options=pa_csv.ParseOptions(
                 delimiter=entity.delimiter, newlines_in_values=True, invalid_row_handler=remember
             ),
@@ -398,6 +404,8 @@ def _sheet(entity: Entity, path: Path) -> _Sheet:
         top, left = sheet.start or (0, 0)
         for first, last in sheet.merged_cell_ranges or []:
             _fill(rows, first[0] - top, first[1] - left, last[0] - top)
+        titles = max(entity.header_row - 1 - top, 0)
+        rows, top = rows[titles:], top + titles
         errors = {(row - top, column - left): text for (row, column), text in _error_cells(path, sheet.name).items()}
     except (CalamineError, Exception) as error:
         raise OSError(str(error)) from error
@@ -442,7 +450,7 @@ def _sheet_header(source: Source, entity: Entity, path: Path) -> list[str]:
     return [str(cell).strip() for cell in rows[0]]
 
 
-def _cell_text(value: Any) -> str:
+def cell_text(value: Any) -> str:
     """A cell as text: whole numbers without '.0', dates in ISO form."""
     if isinstance(value, bool):
         return "1" if value else "0"
@@ -451,15 +459,22 @@ def _cell_text(value: Any) -> str:
     return value.isoformat(sep=" ") if isinstance(value, datetime) else str(value)
 
 
+def _is_total(row: list[Any]) -> bool:
+    """Whether a line below the rows adds them up: people write them, and they are nobody's."""
+    first = next((text for value in row if (text := cell_text(value).strip())), "")
+    return _TOTAL.fullmatch(first.rstrip(":：").lower()) is not None
+
+
 def _read_excel(entity: Entity, path: Path) -> Iterator[pa.Table]:
     sheet = _sheet(entity, path)
     header, *rows = sheet.rows
     position = {str(cell).strip(): index for index, cell in enumerate(header)}
     wanted = {position[name] for column in entity.columns if (name := entity.header(column)) in position}
     broken = {row for row, column in sheet.errors if column in wanted}
+    broken |= {number for number, row in enumerate(rows, start=1) if _is_total(row)}
     good = [row for number, row in enumerate(rows, start=1) if number not in broken]
     columns: list[Any] = [
-        [_cell_text(row[position[name]]) for row in good]
+        [cell_text(row[position[name]]) for row in good]
         if (name := entity.header(column)) in position
         else pa.nulls(len(good), pa.string())
         for column in entity.columns
@@ -467,7 +482,7 @@ def _read_excel(entity: Entity, path: Path) -> Iterator[pa.Table]:
     if good:
         yield _table(entity, columns, path, 1)
     texts = [
-        ",".join(sheet.errors.get((number, column)) or _cell_text(value) for column, value in enumerate(row))
+        ",".join(sheet.errors.get((number, column)) or cell_text(value) for column, value in enumerate(row))
         for number, row in enumerate(rows, start=1)
         if number in broken
     ]

@@ -1,19 +1,21 @@
-"""SQL entities: dlt's ``sql_table``, every column as text, incremental by the cursor column."""
+"""SQL entities: dlt's ``sql_table``, every column as text; incremental by the cursor column and by what was landed."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-import dlt
 import pyarrow as pa
 import sqlalchemy as sa
 from dlt.sources.sql_database import sql_table
 
 from customer_tiering.errors import SourceError
+from customer_tiering.extract.landed import Landed
 from customer_tiering.sources.base import FILE_COLUMN, MALFORMED_COLUMN, ROW_COLUMN, Entity, Source
 
 _CHUNK_ROWS = 100_000
+# Up to so many keys of a table are compared one by one with landing, every night.
+_COMPARED_KEYS = 1_000_000
 
 
 def check_tables(source: Source, url: str) -> None:
@@ -52,7 +54,7 @@ def check_tables(source: Source, url: str) -> None:
                 raise SourceError(
                     f"source {source.name}, entity {entity.name}: table {entity.table} has no column "
                     f"{', '.join(missing)} (it has: {', '.join(sorted(present))})",
-                    f"change the declaration in customer_tiering/sources/{source.name}.py, or the table",
+                    "correct the mapping of the source in the profile, or the table",
                 )
     except sa.exc.SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).splitlines()[0]
@@ -73,6 +75,8 @@ def rows_of_the_future(source: Source, url: str, bound: str) -> dict[str, int]:
     try:
         with engine.connect() as connection:
             for entity in source.entities:
+                if entity.cursor is None:
+                    continue
                 cursor = sa.cast(sa.column(entity.header(entity.cursor or "")), sa.Text)
                 query = sa.select(sa.func.count()).select_from(sa.table(entity.table or "")).where(cursor >= bound)
                 counts[entity.name] = int(connection.execute(query).scalar_one())
@@ -81,28 +85,58 @@ def rows_of_the_future(source: Source, url: str, bound: str) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
 
 
-def table_resource(entity: Entity, url: str, bound: str) -> Any:
-    """A dlt resource of the table's rows from the last cursor landed up to ``bound`` (excluded), as text."""
+def keys_at_source(entity: Entity, url: str, bound: str) -> tuple[int, pa.Table | None]:
+    """Distinct keys of the table among the rows that are read (cursor below ``bound``, or none): their number, and the
+    keys as text unless they are too many to be compared every night."""
+    engine = sa.create_engine(url)
+    keys: list[Any] = [
+        sa.cast(sa.column(entity.header(column)), sa.Text).label(column) for column in entity.key_columns
+    ]
+    wanted = sa.select(*keys).select_from(sa.table(entity.table or "")).distinct()
+    if entity.cursor:
+        cursor = sa.cast(sa.column(entity.header(entity.cursor)), sa.Text)
+        wanted = wanted.where(sa.or_(cursor.is_(None), cursor < bound))
+    try:
+        with engine.connect() as connection:
+            number = int(connection.execute(sa.select(sa.func.count()).select_from(wanted.subquery())).scalar_one())
+            if number > _COMPARED_KEYS:
+                return number, None
+            rows = connection.execute(wanted).fetchall()
+    finally:
+        engine.dispose()
+    columns = list(zip(*rows, strict=True)) or [()] * len(keys)
+    return number, pa.table(
+        {name: pa.array(values, pa.string()) for name, values in zip(entity.key_columns, columns, strict=True)}
+    )
 
-    if entity.table is None or entity.cursor is None:
-        raise ValueError(f"entity {entity.name} is not declared as a table with a cursor")
+
+def table_resource(entity: Entity, url: str, bound: str, known: Landed, *, whole: bool = False) -> Any:
+    """A dlt resource of the table's rows that were not landed before, as text: from the last cursor less the look-back
+    on, or of the ``whole`` table, up to ``bound`` (excluded)."""
+
+    if entity.table is None:
+        raise ValueError(f"entity {entity.name} is not declared as a table")
+    low = None if whole else known.low_mark(bound)
 
     def as_text(table: sa.Table) -> None:
         for column in table.columns:
             column.type = sa.Text()
 
     def select_text(query: Any, table: sa.Table) -> Any:
-        cursor = table.c[entity.header(entity.cursor or "")]
-        return query.with_only_columns(
+        texts = query.with_only_columns(
             *(sa.cast(table.c[entity.header(name)], sa.Text).label(name) for name in entity.columns)
-        ).where(sa.or_(cursor.is_(None), cursor < bound))
+        )
+        if entity.cursor is None:
+            return texts
+        cursor = table.c[entity.header(entity.cursor)]
+        wanted = cursor < bound if low is None else sa.and_(cursor >= low, cursor < bound)
+        return texts.where(sa.or_(cursor.is_(None), wanted))
 
     counter = 0
 
     def add_origin(rows: pa.Table) -> pa.Table:
         nonlocal counter
         first, counter = counter + 1, counter + rows.num_rows
-        rows = rows.select(list(entity.columns))
         return (
             rows.append_column(FILE_COLUMN, pa.array([entity.table] * rows.num_rows, pa.string()))
             .append_column(ROW_COLUMN, pa.array(range(first, counter + 1), pa.int64()))
@@ -113,13 +147,10 @@ def table_resource(entity: Entity, url: str, bound: str) -> Any:
         credentials=url,
         table=entity.table,
         included_columns=[entity.header(column) for column in entity.columns],
-        incremental=dlt.sources.incremental(entity.cursor, on_cursor_value_missing="include"),
         backend="pyarrow",
         chunk_size=_CHUNK_ROWS,
         table_adapter_callback=as_text,
         query_adapter_callback=select_text,
         write_disposition="append",
     )
-    # After the incremental step (gen, incremental, here): it recognises rows of the boundary by their content,
-    # which must not contain the row number.
-    return resource.add_map(add_origin, insert_at=2).with_name(entity.name)
+    return resource.add_map(known.filter_new(low)).add_map(add_origin).with_name(entity.name)

@@ -6,23 +6,22 @@ from datetime import date
 
 import duckdb
 
-from customer_tiering.company.workspace import project_root
 from customer_tiering.gate import sql
-from customer_tiering.gate.suites import Suite, load_suite
-from customer_tiering.sources.base import Entity, Source
+from customer_tiering.gate.gate import suite_of
+from customer_tiering.gate.suites import Suite
+from customer_tiering.inputs.mapping import MappedEntity, MappedSource
 from customer_tiering.sql import quote
 
 _FRESHNESS_RULE = "expect_newest_value_to_be_recent"
 
 
-def record_freshness(connection: duckdb.DuckDBPyConnection, source: Source, as_of: date) -> None:
+def record_freshness(connection: duckdb.DuckDBPyConnection, source: MappedSource, as_of: date) -> None:
     """Note what is known of every entity of a source on the night, in place of an earlier try's note.
 
     The date is the one that the entity's freshness rule judges, or else its version; other than ISO it stays unknown.
     """
     for entity in source.entities:
-        path = project_root() / "expectations" / source.name / f"{entity.name}.yml"
-        column, limit = _judged(load_suite(path), entity)
+        column, limit = _judged(suite_of(source, entity), entity)
         connection.execute(
             "insert or replace into meta.source_freshness "
             "select ?, ?, ?, ?, ?, load_id, make_timestamp(cast(cast(load_id as double) * 1000000 as bigint)), "
@@ -31,7 +30,7 @@ def record_freshness(connection: duckdb.DuckDBPyConnection, source: Source, as_o
         )
 
 
-def _judged(suite: Suite, entity: Entity) -> tuple[str | None, int | None]:
+def _judged(suite: Suite, entity: MappedEntity) -> tuple[str | None, int | None]:
     """The dated column, and how many days it may lie before the night; None where no rule says."""
     for rule in suite.expectations:
         if rule.type == _FRESHNESS_RULE:
@@ -47,7 +46,7 @@ def _newest_load() -> str:
     )
 
 
-def _newest_date(source: Source, entity: Entity, column: str | None, as_of: date) -> str:
+def _newest_date(source: MappedSource, entity: MappedEntity, column: str | None, as_of: date) -> str:
     """SELECT of one row: the newest accepted date, or null."""
     if column is None:
         return "select cast(null as date) as newest_date"

@@ -16,9 +16,12 @@ from customer_tiering.company.workspace import project_root
 from customer_tiering.decisions.quarantine import Decision, Decisions, read_decisions, shown
 from customer_tiering.errors import GateBlocked, TieringError
 from customer_tiering.extract.landing import Load, completed_loads, load_files
-from customer_tiering.gate.suites import Rule, Suite, is_row_level_type, load_suite
+from customer_tiering.gate.input_rules import HELD_RULE, input_suite, text_column
+from customer_tiering.gate.suites import Rule, Suite, is_row_level_type
 from customer_tiering.gate.validation import RuleOutcome, Validator
-from customer_tiering.sources.base import FILE_COLUMN, LOAD_COLUMN, MALFORMED_COLUMN, ROW_COLUMN, Entity, Source
+from customer_tiering.inputs.mapping import MappedEntity, MappedSource
+from customer_tiering.inputs.tables import input_tables
+from customer_tiering.sources.base import FILE_COLUMN, LOAD_COLUMN, MALFORMED_COLUMN, ROW_COLUMN
 from customer_tiering.sql import literal, quote
 
 # Below this many amounts, median and MAD say little and the outlier rule lets everything through.
@@ -26,6 +29,8 @@ _MIN_ROWS_FOR_STATISTICS = 30
 _OUTLIER_RULE = "expect_column_values_to_be_within_robust_z_score"
 # Rule that rows of a load are kept out by when a person rejected it.
 REJECTED_RULE = "load_rejected"
+# Fewer bad rows hold a night only when they are all that ever came.
+_MIN_BAD_ROWS = 10
 
 
 @dataclass(frozen=True)
@@ -42,32 +47,66 @@ class EntityAccount:
     warnings: list[str] = field(default_factory=list)
 
 
-def batch_table(source: Source, entity: Entity) -> str:
+def batch_table(source: MappedSource, entity: MappedEntity) -> str:
     return f"{source.name}__{entity.name}"
 
 
-def ensure_tables(connection: duckdb.DuckDBPyConnection, source: Source) -> None:
-    """Create the raw and quarantine tables of a source; add columns a newer declaration brought."""
+_ORIGIN = "_load_id varchar, _row_number bigint, _source_file varchar"
+_ACCEPTED = f"_row_id varchar not null, {_ORIGIN}, _content_hash varchar, _is_merged boolean, _accepted_on date"
+
+
+def ensure_input_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create the tables of accepted rows of the input layer; add columns a newer declaration brought."""
+    for table in input_tables().values():
+        stored = ", ".join(f"{quote(column)} {kind}" for column, kind in table.stored.items())
+        name = quote("input_layer", table.name)
+        # Without a primary key: a load is gated once, and the index would cost more than the rows.
+        connection.execute(f"create table if not exists {name} (source varchar not null, {stored}, {_ACCEPTED})")
+        for column, kind in table.stored.items():
+            connection.execute(f"alter table {name} add column if not exists {quote(column)} {kind}")
+
+
+def ensure_tables(connection: duckdb.DuckDBPyConnection, source: MappedSource) -> None:
+    """Create the tables of a source: a view of its accepted rows, its quarantine; add columns that it maps newly."""
+    ensure_input_tables(connection)
+    connection.execute("delete from meta.input_tables where source = ?", [source.name])
     for entity in source.entities:
         name = batch_table(source, entity)
-        declared = ", ".join(f"{quote(column)} varchar" for column in entity.columns)
-        origin = "_load_id varchar, _row_number bigint, _source_file varchar"
+        _start_over_where_kept_as_text(connection, source, entity)
+        columns = ", ".join(quote(column) for column in entity.mapped.declared.stored)
+        connection.execute("insert into meta.input_tables values (?, ?)", [source.name, entity.name])
+        connection.execute(
+            f"create or replace view {quote('raw', name)} as select {columns}, _row_id, _load_id, _row_number, "
+            f"_source_file, _content_hash, _is_merged, _accepted_on from {quote('input_layer', entity.name)} "
+            f"where source = {literal(source.name)}"
+        )
+        texts = ", ".join(f"{quote(column)} varchar" for column in entity.fields)
         kept_out = quote("quarantine", name)
         connection.execute(
-            # Without a primary key: a load is gated once, and the index would cost more than the rows.
-            f"create table if not exists {quote('raw', name)} ({declared}, _row_id varchar not null, {origin}, "
-            "_content_hash varchar, _is_merged boolean, _accepted_on date)"
-        )
-        connection.execute(
-            f"create table if not exists {kept_out} ({declared}, _row_id varchar primary key, {origin}, "
+            f"create table if not exists {kept_out} ({texts}, _row_id varchar primary key, {_ORIGIN}, "
             "_malformed varchar, _status varchar, _first_seen date, _last_seen date, _closed_on date)"
         )
         connection.execute(f"alter table {kept_out} add column if not exists _decision_id varchar")
-        for schema in ("raw", "quarantine"):
-            for column in entity.columns:
-                connection.execute(
-                    f"alter table {quote(schema, name)} add column if not exists {quote(column)} varchar"
-                )
+        for column in entity.fields:
+            connection.execute(f"alter table {kept_out} add column if not exists {quote(column)} varchar")
+
+
+def _start_over_where_kept_as_text(
+    connection: duckdb.DuckDBPyConnection, source: MappedSource, entity: MappedEntity
+) -> None:
+    """Before there were mappings, accepted rows were kept as text: the landed loads are gated anew."""
+    name = batch_table(source, entity)
+    old = connection.execute(
+        "select 1 from information_schema.tables where table_schema = 'raw' and table_name = ? "
+        "and table_type = 'BASE TABLE'",
+        [name],
+    ).fetchone()
+    if old:
+        where = [source.name, entity.name]
+        connection.execute(f"drop table {quote('raw', name)}")
+        connection.execute(f"drop table if exists {quote('quarantine', name)}")
+        for table in ("meta.gated_loads", "quarantine.failures", "meta.row_flags"):
+            connection.execute(f"delete from {table} where source = ? and entity = ?", where)
 
 
 class Gate:
@@ -76,7 +115,7 @@ class Gate:
     def __init__(
         self,
         connection: duckdb.DuckDBPyConnection,
-        source: Source,
+        source: MappedSource,
         *,
         landing: Path,
         decisions: Path,
@@ -106,10 +145,10 @@ class Gate:
                 self._validator.build_docs()  # of a held night too: it is then that somebody looks
                 self._validator.close()
 
-    def _gate_entity(self, entity: Entity) -> EntityAccount:
+    def _gate_entity(self, entity: MappedEntity) -> EntityAccount:
         rejected, loads = self._split_rejected(entity, self._new_loads(entity))
         set_aside = self._set_aside(entity, rejected)
-        suite = load_suite(project_root() / "expectations" / self.source.name / f"{entity.name}.yml")
+        suite = suite_of(self.source, entity)
         rows = self._stage_batch(entity, loads)
         if rows == 0:
             # Nothing came, which is what rules about the whole table are there for.
@@ -133,7 +172,7 @@ class Gate:
 
     # --- what goes in ------------------------------------------------------------------------------------
 
-    def _new_loads(self, entity: Entity) -> list[Load]:
+    def _new_loads(self, entity: MappedEntity) -> list[Load]:
         gated = {
             load_id
             for (load_id,) in self.connection.execute(
@@ -143,14 +182,14 @@ class Gate:
         }
         return [load for load in completed_loads(self.landing, self.source.name) if load.load_id not in gated]
 
-    def _split_rejected(self, entity: Entity, loads: list[Load]) -> tuple[list[Load], list[Load]]:
+    def _split_rejected(self, entity: MappedEntity, loads: list[Load]) -> tuple[list[Load], list[Load]]:
         rejected = self.decisions.loads("reject_load", self.source.name, entity.name)
         return (
             [load for load in loads if load.load_id in rejected],
             [load for load in loads if load.load_id not in rejected],
         )
 
-    def _set_aside(self, entity: Entity, loads: list[Load]) -> int:
+    def _set_aside(self, entity: MappedEntity, loads: list[Load]) -> int:
         """Put all rows of rejected loads into quarantine, out of sight of any rule; returns their number.
 
         Rows whose rejection was taken back wait for the rules like any others.
@@ -205,22 +244,22 @@ class Gate:
             raise
         return rows
 
-    def _landed_rows(self, entity: Entity, loads: list[Load]) -> str:
+    def _landed_rows(self, entity: MappedEntity, loads: list[Load]) -> str:
         """SELECT of the landed rows of loads, text without a value as missing; "" when they brought none."""
         files = [str(path) for load in loads for path in load_files(self.landing, entity, load)]
         if not files:
             return ""
-        texts = ", ".join(f"{_value(entity, column)} as {quote(column)}" for column in entity.columns)
+        texts = ", ".join(f"{entity.mapped.picked(column)} as {quote(column)}" for column in entity.fields)
         return (
             f"select {texts}, {LOAD_COLUMN} || ':' || {ROW_COLUMN} as _row_id, {LOAD_COLUMN} as _load_id, "
             f"{ROW_COLUMN} as _row_number, {FILE_COLUMN} as _source_file, {MALFORMED_COLUMN} as _malformed, "
             f"false as _reopened from read_parquet([{', '.join(map(literal, files))}], union_by_name = true)"
         )
 
-    def _stage_batch(self, entity: Entity, loads: list[Load]) -> int:
+    def _stage_batch(self, entity: MappedEntity, loads: list[Load]) -> int:
         """Build ``gate.<source>__<entity>``: new rows and open quarantine; returns their number."""
         name = batch_table(self.source, entity)
-        columns = ", ".join(quote(column) for column in entity.columns)
+        columns = ", ".join(quote(column) for column in entity.fields)
         parts = [
             f"select {columns}, _row_id, _load_id, _row_number, _source_file, _malformed, true as _reopened "
             f"from {quote('quarantine', name)} where _status = 'open'"
@@ -228,9 +267,9 @@ class Gate:
         if landed := self._landed_rows(entity, loads):
             parts.append(landed)
         try:
-            self.connection.execute(
-                f"create or replace table {quote('gate', name)} as " + " union all by name ".join(parts)
-            )
+            rows = " union all by name ".join(parts)
+            rows = _typed(entity, rows, self._latest_day())
+            self.connection.execute(f"create or replace table {quote('gate', name)} as {rows}")
         except duckdb.Error as error:
             raise TieringError(
                 f"source {self.source.name}, entity {entity.name}: the landed rows cannot be read: "
@@ -242,7 +281,7 @@ class Gate:
 
     # --- what the rules say ------------------------------------------------------------------------------
 
-    def _validate(self, entity: Entity, suite: Suite) -> list[RuleOutcome]:
+    def _validate(self, entity: MappedEntity, suite: Suite) -> list[RuleOutcome]:
         if self._validator is None:
             self._validator = Validator(
                 self.connection,
@@ -255,10 +294,10 @@ class Gate:
             schema="gate",
             table=batch_table(self.source, entity),
             parameters=self._parameters(entity, suite),
-            pii_columns=frozenset(entity.pii),
+            pii_columns=frozenset(entity.pii) | {text_column(column) for column in entity.pii},
         )
 
-    def _parameters(self, entity: Entity, suite: Suite) -> dict[str, object]:
+    def _parameters(self, entity: MappedEntity, suite: Suite) -> dict[str, object]:
         """Night and currency; median and MAD of log amounts for each robust z-score rule, once per night."""
         parameters: dict[str, object] = {
             "reporting_currency": self.currency,
@@ -299,7 +338,7 @@ class Gate:
         extracted = [datetime.fromtimestamp(float(load.load_id), UTC).date() for load in loads[-1:]]
         return max([self.as_of, *extracted])
 
-    def _collect_failures(self, entity: Entity, suite: Suite, outcomes: list[RuleOutcome]) -> None:
+    def _collect_failures(self, entity: MappedEntity, suite: Suite, outcomes: list[RuleOutcome]) -> None:
         """Gather failing rows by each rule's own SQL; no row passes through Python."""
         name = batch_table(self.source, entity)
         self.connection.execute(
@@ -317,10 +356,10 @@ class Gate:
                 f"insert into _failing select b._row_id, ?, ?, ?, {offending}, {reason}, {reason} "
                 f"from {quote('gate', name)} b "
                 f"where b._row_id in ({outcome.failing_rows_sql.rstrip().rstrip(';')})",
-                [outcome.rule, outcome.on_failure, outcome.column, rule.meta.reason_en, rule.meta.reason_zh],
+                [outcome.rule, outcome.on_failure, _named(outcome.column), rule.meta.reason_en, rule.meta.reason_zh],
             )
 
-    def _pardon(self, entity: Entity, suite: Suite) -> None:
+    def _pardon(self, entity: MappedEntity, suite: Suite) -> None:
         """Note the failures that a person decided to overlook, by release or waiver."""
         connection, batch = self.connection, quote("gate", batch_table(self.source, entity))
         connection.execute(
@@ -338,9 +377,9 @@ class Gate:
         for rule in sorted(can_be_waived):
             for waiver in self.decisions.waivers(rule, self.as_of):
                 same_key = " and ".join(
-                    f"b.{quote(column)} = {literal(value)}"
+                    f"cast(b.{quote(column)} as varchar) = {literal(value)}"
                     for column, value in waiver.key.items()
-                    if column in entity.columns
+                    if column in entity.fields
                 )
                 connection.execute(
                     f"insert into _pardoned select f._row_id, f.rule, ? from _failing f join {batch} b using (_row_id) "
@@ -350,7 +389,9 @@ class Gate:
 
     # --- whether the night goes on -----------------------------------------------------------------------
 
-    def _stop_or_warn(self, entity: Entity, suite: Suite, outcomes: list[RuleOutcome], loads: list[Load]) -> list[str]:
+    def _stop_or_warn(
+        self, entity: MappedEntity, suite: Suite, outcomes: list[RuleOutcome], loads: list[Load]
+    ) -> list[str]:
         """Warnings of the entity. Raises ``GateBlocked`` when a rule holds a load that nobody has decided about."""
         warnings = []
         where = f"source {self.source.name}, entity {entity.name}"
@@ -385,9 +426,49 @@ class Gate:
                 raise self._blocked(entity, rule, f"{facts}{limit} ({listed})", sorted(held))
             if outcome.on_failure == "warn":
                 warnings.append(facts)
+        self._hold_bad_delivery(entity, accepted)
         return warnings
 
-    def _held_rows(self, entity: Entity, rule: Rule, accepted: dict[str, Decision]) -> tuple[dict[str, int], int]:
+    def _hold_bad_delivery(self, entity: MappedEntity, accepted: dict[str, Decision]) -> None:
+        """Hold the night when too much of what came tonight would be kept out, whichever rules are to blame."""
+        undecided = "not b._reopened and not list_contains(?::varchar[], b._load_id)"
+        batch = quote("gate", batch_table(self.source, entity))
+        rows, bad = self.connection.execute(
+            f"""
+            with broken as (
+                select distinct _row_id from _failing
+                where on_failure <> 'repair' and (_row_id, rule) not in (select _row_id, rule from _pardoned)
+            )
+            select count(*), count(broken._row_id) from {batch} b left join broken using (_row_id) where {undecided}
+            """,
+            [list(accepted)],
+        ).fetchone() or (0, 0)
+        allowed = entity.mapped.mapping.hold_above
+        if bad <= rows * allowed or (bad < _MIN_BAD_ROWS and (bad < rows or self._has_rows(entity))):
+            return
+        blame = self.connection.execute(
+            f"select f.rule, count(*) from _failing f join {batch} b using (_row_id) "
+            f"where f.on_failure <> 'repair' and {undecided} group by 1 order by 2 desc, 1 limit 3",
+            [list(accepted)],
+        ).fetchall()
+        loads = self.connection.execute(
+            f"select distinct b._load_id from {batch} b where {undecided} order by 1", [list(accepted)]
+        ).fetchall()
+        most = ", ".join(f"{rule} ({count})" for rule, count in blame)
+        raise self._blocked(
+            entity,
+            None,
+            f"source {self.source.name}, entity {entity.name}: {bad} of {rows} rows delivered break rules, more than "
+            f"the {allowed:.0%} allowed (rule {self.source.name}.{entity.name}.{HELD_RULE}); most often {most}",
+            [load for (load,) in loads],
+        )
+
+    def _has_rows(self, entity: MappedEntity) -> bool:
+        """Whether some row of the entity was ever accepted."""
+        raw = quote("raw", batch_table(self.source, entity))
+        return self.connection.execute(f"select 1 from {raw} limit 1").fetchone() is not None
+
+    def _held_rows(self, entity: MappedEntity, rule: Rule, accepted: dict[str, Decision]) -> tuple[dict[str, int], int]:
         """New rows that break a rule and nobody has decided about, by load; and all new rows of undecided loads.
 
         Rows waiting in quarantine say nothing about tonight's delivery.
@@ -406,7 +487,7 @@ class Gate:
         ).fetchone()
         return dict(rows), int(total[0]) if total else 0
 
-    def _blocked(self, entity: Entity, rule: Rule, facts: str, loads: list[str]) -> GateBlocked:
+    def _blocked(self, entity: MappedEntity, rule: Rule | None, facts: str, loads: list[str]) -> GateBlocked:
         """The error of a held night: what a person can do about it, as commands."""
         name = f"{self.source.name}.{entity.name}"
         who = f"--profile {self.decisions_folder.parent.name} --owner <who> --reason <why>"
@@ -417,7 +498,7 @@ class Gate:
                 f"`tiering quarantine accept-load {name} {' '.join(loads)} {who}` takes the load: rows that break "
                 "rules go to quarantine, the others flow",
             ]
-        if rule.can_be_waived:
+        if rule and rule.can_be_waived:
             ways.append(
                 f"`tiering quarantine waive {rule.rule} --until <day> {who}` switches the rule off for a while: rows "
                 "that break it flow"
@@ -430,10 +511,12 @@ class Gate:
 
     # --- what comes out ----------------------------------------------------------------------------------
 
-    def _move(self, entity: Entity, loads: list[Load], warnings: list[str]) -> EntityAccount:
+    def _move(self, entity: MappedEntity, loads: list[Load], warnings: list[str]) -> EntityAccount:
         connection, name = self.connection, batch_table(self.source, entity)
-        batch, raw, kept_out = quote("gate", name), quote("raw", name), quote("quarantine", name)
-        columns = ", ".join(quote(column) for column in entity.columns)
+        batch, kept_out = quote("gate", name), quote("quarantine", name)
+        texts = ", ".join(f"{quote(text_column(column))} as {quote(column)}" for column in entity.fields)
+        values = [*(quote(column) for column in entity.fields), *_constants(entity)]
+        columns = ", ".join([f"{literal(self.source.name)} as source", *values])
         connection.execute("begin")
         try:
             connection.execute(
@@ -464,13 +547,13 @@ class Gate:
                 """
             )
             connection.execute(
-                f"insert into {raw} by name select {columns}, _row_id, _load_id, _row_number, _source_file, "
-                f"_content_hash, _is_merged, ?::date as _accepted_on from _accepted",
+                f"insert into {quote('input_layer', entity.name)} by name select {columns}, _row_id, _load_id, "
+                "_row_number, _source_file, _content_hash, _is_merged, ?::date as _accepted_on from _accepted",
                 [self.as_of],
             )
             # A row that a person lets in at once is in quarantine too, closed: reasons and decision stay visible.
             connection.execute(
-                f"insert into {kept_out} by name select {columns}, _row_id, _load_id, _row_number, _source_file, "
+                f"insert into {kept_out} by name select {texts}, _row_id, _load_id, _row_number, _source_file, "
                 "_malformed, 'open' as _status, ?::date as _first_seen, ?::date as _last_seen "
                 "from _decided where (_failed or _decision_id is not null) and not _reopened",
                 [self.as_of, self.as_of],
@@ -483,6 +566,7 @@ class Gate:
             connection.execute(f"update {kept_out} set _last_seen = ? where _status = 'open'", [self.as_of])
             self._store_failures(entity)
             self._close_superseded(entity)  # new rows too, or gating the same loads again would close them
+            self._note_waiting_payments(entity)
             counted = self._count_by_load()
             self._record_loads(entity, loads, counted)
             released, decided = self._record_releases(entity)
@@ -497,7 +581,7 @@ class Gate:
         warnings = [*warnings, *(f"{where}: {rows} rows were let in by decision {by}" for by, rows in decided.items())]
         return EntityAccount(self.source.name, entity.name, rows_in, kept, merged, quarantined, released, warnings)
 
-    def _repeated(self, entity: Entity) -> str:
+    def _repeated(self, entity: MappedEntity) -> str:
         """SELECT of tonight's rows (ids) that were delivered before in the same words.
 
         A content that was accepted before is a repetition, unless the value was changed and has now been changed
@@ -537,15 +621,22 @@ class Gate:
             select _row_id from known where _row_id not in (select _row_id from changed_back)
         """
 
-    def _close_superseded(self, entity: Entity) -> None:
+    def _close_superseded(self, entity: MappedEntity) -> None:
         """A quarantined row whose key is accepted from a later load, now or before, is history: the correction
         came in. A line without a key, unreadable for instance, is history once its file came again."""
         name = batch_table(self.source, entity)
         raw, kept_out = quote("raw", name), quote("quarantine", name)
-        same_key = " and ".join(f"r.{quote(column)} = q.{quote(column)}" for column in entity.key)
+        same_key = " and ".join(
+            f"r.{quote(column)} = {entity.mapped.read(column, f'q.{quote(column)}')}" for column in entity.key
+        )
         newer = " or ".join(
             f"exists (select 1 from {rows} r where {same_key} and r._load_id > q._load_id)"
             for rows in (raw, "(select * from _decided where not _failed)")
+        )
+        # Delivered again and bad again: the newest waits for everybody.
+        again = " and ".join(f"r.{quote(column)} = q.{quote(column)}" for column in entity.key)
+        newer += (
+            f" or exists (select 1 from {kept_out} r where {again} and r._status = 'open' and r._load_id > q._load_id)"
         )
         if entity.files is not None:
             keyless = " or ".join(f"q.{quote(column)} is null" for column in entity.key)
@@ -563,7 +654,20 @@ class Gate:
             f"(select _row_id from {kept_out} where _status = 'superseded')"
         )
 
-    def _store_failures(self, entity: Entity) -> None:
+    def _note_waiting_payments(self, entity: MappedEntity) -> None:
+        """Which invoices have a payment in quarantine: the models count them as unknown, not as unpaid."""
+        if entity.name != "payments":
+            return
+        invoice = entity.mapped.read("invoice_id", quote("invoice_id"))
+        self.connection.execute("delete from meta.waiting_payments where source = ?", [self.source.name])
+        self.connection.execute(
+            f"insert into meta.waiting_payments select distinct ?, {invoice} "
+            f"from {quote('quarantine', batch_table(self.source, entity))} "
+            f"where _status in ('open', 'rejected') and {invoice} is not null",
+            [self.source.name],
+        )
+
+    def _store_failures(self, entity: MappedEntity) -> None:
         where = [self.source.name, entity.name]
         self.connection.execute(
             "delete from quarantine.failures where source = ? and entity = ? and row_id in "
@@ -605,7 +709,9 @@ class Gate:
             ).fetchall()
         }
 
-    def _record_loads(self, entity: Entity, loads: list[Load], counted: dict[str, tuple[int, int, int, int]]) -> None:
+    def _record_loads(
+        self, entity: MappedEntity, loads: list[Load], counted: dict[str, tuple[int, int, int, int]]
+    ) -> None:
         """Account for each load once; a load without rows of this entity counts as zeros."""
         for load in loads:
             counts = counted.get(load.load_id, (0, 0, 0, 0))
@@ -614,7 +720,7 @@ class Gate:
                 [self.source.name, entity.name, load.load_id, self.as_of, *counts],
             )
 
-    def _record_releases(self, entity: Entity) -> tuple[int, dict[str, int]]:
+    def _record_releases(self, entity: MappedEntity) -> tuple[int, dict[str, int]]:
         """Count the rows that left quarantine tonight, all and by decision ("id owner: reason" to rows)."""
         where = [self.source.name, entity.name, self.as_of]
         released = self._scalar("select count(*) from _accepted where _reopened or _decision_id is not null")
@@ -643,33 +749,79 @@ class Gate:
         return int(row[0]) if row else 0
 
 
-def _value(entity: Entity, column: str) -> str:
-    """A landed text, null when it is empty or one of the texts by which the source says that there is no value."""
-    if not entity.missing:
-        return f"nullif({quote(column)}, '')"
-    no_value = ", ".join(map(literal, entity.missing))
-    return f"case when trim({quote(column)}) not in ({no_value}) then nullif({quote(column)}, '') end"
-
-
-def _content(entity: Entity) -> str:
+def _content(entity: MappedEntity) -> str:
     """All declared columns as one text; a separator that no export uses keeps columns apart."""
-    return " || chr(31) || ".join(f"coalesce(b.{quote(column)}, chr(30))" for column in entity.columns)
+    return " || chr(31) || ".join(f"coalesce(cast(b.{quote(column)} as varchar), chr(30))" for column in entity.fields)
 
 
-def _key(entity: Entity) -> str:
+def _key(entity: MappedEntity) -> str:
     return ", ".join(quote(column) for column in entity.key)
 
 
-def _newest_first(entity: Entity) -> str:
+def _newest_first(entity: MappedEntity) -> str:
     version = f"{quote(entity.version)} desc nulls last, " if entity.version else ""
     return f"{version}_row_number desc"
 
 
-def _offending_value(entity: Entity, column: str | None) -> str:
-    """SQL for the value shown in quarantine; of a private column only its first character."""
-    columns = [part.strip() for part in (column or "").split(",") if part.strip() in entity.columns]
+def _named(columns: str | None) -> str | None:
+    """Columns of a rule, a text by the name of the input column that is read from it."""
+    return columns.replace(text_column(""), "") if columns else None
+
+
+def _offending_value(entity: MappedEntity, columns: str | None) -> str:
+    """SQL for the text shown in quarantine; of a private column only its first character."""
+    parts = [part.strip() for part in (_named(columns) or "").split(",")]
     shown = [
-        f"left(b.{quote(part)}, 1) || '***'" if part in entity.pii else f"left(b.{quote(part)}, 200)"
-        for part in columns
+        f"left(b.{quote(text_column(part))}, 1) || '***'"
+        if part in entity.pii
+        else f"left(b.{quote(text_column(part))}, 200)"
+        for part in parts
+        if part in entity.fields
     ]
     return f"concat_ws(' | ', {', '.join(shown)})" if shown else "null"
+
+
+def suite_of(source: MappedSource, entity: MappedEntity) -> Suite:
+    """The rules of an entity: those that its input table brings, and those of judgement."""
+    return input_suite(source, entity, project_root() / "expectations")
+
+
+def _typed(entity: MappedEntity, rows: str, latest_day: date) -> str:
+    """SELECT of typed rows beside the texts that they were read from, and the columns that could not be read."""
+    mapped, origin = entity.mapped, "_row_id, _load_id, _row_number, _source_file, _malformed, _reopened"
+    texts = ", ".join(f"{quote(column)} as {quote(text_column(column))}" for column in entity.fields)
+    read = ", ".join(
+        f"{mapped.read(column, quote(text_column(column)))} as {quote(column)}" for column in entity.fields
+    )
+    values = {column: mapped.accepted(column, quote(column), latest_day.isoformat()) for column in entity.fields}
+    times = [column for column in entity.fields if mapped.declared.column(column).is_time]
+    told = {
+        "_unreadable": {
+            column: f"{quote(text_column(column))} is not null and {quote(column)} is null" for column in entity.fields
+        },
+        "_implausible": {column: f"{quote(column)} is not null and ({values[column]}) is null" for column in times},
+    }
+    lists = ", ".join(f"{_told(conditions)} as {name}" for name, conditions in told.items())
+    kept = ", ".join(f"{values[column]} as {quote(column)}" for column in entity.fields)
+    all_texts = ", ".join(quote(text_column(column)) for column in entity.fields)
+    return (
+        f"select {kept}, {all_texts}, {lists}, {origin} from (select *, {read} from "
+        f"(select {texts}, {origin} from ({rows})))"
+    )
+
+
+def _told(conditions: dict[str, str]) -> str:
+    """SQL of the columns of which a condition holds, as ``,a,b,``; null, nearly always, when of none."""
+    if not conditions:
+        return "cast(null as varchar)"
+    names = " || ".join(
+        f"case when {holds} then {literal(column + ',')} else '' end" for column, holds in conditions.items()
+    )
+    return f"case when {' or '.join(f'({holds})' for holds in conditions.values())} then ',' || {names} end"
+
+
+def _constants(entity: MappedEntity) -> list[str]:
+    return [
+        f"{literal(value) if value else 'cast(null as varchar)'} as {quote(column)}"
+        for column, value in entity.mapped.constants.items()
+    ]

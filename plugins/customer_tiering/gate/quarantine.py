@@ -10,9 +10,10 @@ from typing import Any
 
 import duckdb
 
+from customer_tiering.company.profile import Profile
 from customer_tiering.errors import DecisionError
-from customer_tiering.sources import get_source
-from customer_tiering.sources.base import Entity, PiiKind
+from customer_tiering.inputs.mapping import MappedEntity
+from customer_tiering.sources.base import PiiKind
 from customer_tiering.sql import literal, quote
 
 _NAME = re.compile(r"^([a-z][a-z0-9_]*)\.([a-z][a-z0-9_]*)/(.+)$")
@@ -116,6 +117,7 @@ def last_night(connection: duckdb.DuckDBPyConnection) -> date | None:
 
 def quarantined_rows(
     connection: duckdb.DuckDBPyConnection,
+    profile: Profile,
     *,
     entities: Collection[tuple[str, str]] = (),
     rule: str = "",
@@ -125,11 +127,14 @@ def quarantined_rows(
 ) -> list[QuarantinedRow]:
     """Rows in quarantine, longest waiting first; without filters all of them. ``entities`` are (source, entity)."""
     found: list[QuarantinedRow] = []
+    declared = {(source.name, entity.name): entity for source in profile.all_sources() for entity in source.entities}
     for table in _tables(connection):
         source, _, entity_name = table.partition("__")
         if entities and (source, entity_name) not in entities:
             continue
-        entity = get_source(source).entity(entity_name)
+        entity = declared.get((source, entity_name))
+        if entity is None:  # of a source that the company no longer has
+            continue
         where, parameters = ["true"], list[Any]()
         for column, wanted in (("q._status", statuses), ("q._row_id", row_ids)):
             if wanted:
@@ -141,7 +146,7 @@ def quarantined_rows(
                 "and f.rule = ? and f.row_id = q._row_id)"
             )
             parameters += [source, entity_name, rule]
-        columns = ", ".join(f"q.{quote(column)}" for column in entity.columns)
+        columns = ", ".join(f"q.{quote(column)}" for column in entity.fields)
         rows = connection.execute(
             "select q._row_id, q._status, q._load_id, q._source_file, q._row_number, q._first_seen, q._last_seen, "
             f"q._closed_on, q._decision_id, q._malformed, {columns} from {quote('quarantine', table)} q "
@@ -183,14 +188,14 @@ def mask(value: str | None, kind: PiiKind) -> str | None:
     return f"{value[:1]}**" if kind == "name" else "***"
 
 
-def _shown_values(entity: Entity, malformed: str | None, values: Iterable[str | None]) -> dict[str, str | None]:
+def _shown_values(entity: MappedEntity, malformed: str | None, values: Iterable[str | None]) -> dict[str, str | None]:
     if malformed is not None:
         # The line as it came may hold anything, so of an entity with private columns nothing of it is shown.
         text = f"unreadable line of {len(malformed)} characters" if entity.pii else malformed[:200]
         return {"_malformed": text}
     return {
         column: mask(value, entity.pii[column]) if column in entity.pii else value
-        for column, value in zip(entity.columns, values, strict=True)
+        for column, value in zip(entity.fields, values, strict=True)
         if value is not None
     }
 

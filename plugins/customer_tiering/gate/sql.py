@@ -107,7 +107,7 @@ def timestamp(value: str, formats: Sequence[str] = ()) -> str:
 
 def newest_iso_date(column: str, as_of: date) -> str:
     """Aggregate: the newest ISO day of a text column; days later than two after ``as_of`` do not count."""
-    value = quote(column)
+    value = f"CAST({quote(column)} AS VARCHAR)"
     # As text: ISO days sort as they are dated, and no row has to be parsed.
     usable = f"{value} < {literal(str(as_of + timedelta(days=3)))} AND substr({value}, 5, 1) = '-'"
     return f"TRY_CAST(left(max({value}) FILTER ({usable}), 10) AS DATE)"

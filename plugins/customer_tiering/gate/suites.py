@@ -27,6 +27,8 @@ _NEVER_WAIVED = {
     "expect_column_values_to_not_be_null",
     "expect_column_values_to_be_date",
     "expect_column_values_to_be_timely_iso_date",
+    "expect_column_values_to_be_readable",
+    "expect_column_values_to_be_plausible",
 }
 # Fields of GX expectations that are not arguments of the rule: this project sets them itself.
 _NOT_KWARGS = {

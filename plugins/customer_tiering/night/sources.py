@@ -10,7 +10,6 @@ from typing import Any
 from customer_tiering.company.profile import Profile
 from customer_tiering.company.sample import sample_module
 from customer_tiering.errors import OrderError, TieringError
-from customer_tiering.sources import get_source
 
 
 def prepare_sources(profile: Profile, as_of: date | None, say: Callable[[str], None] = lambda _text: None) -> date:
@@ -64,8 +63,8 @@ def _last_day(profile: Profile) -> date:
         location = profile.resolve_location(name)
         if is_database(location):
             continue
-        for entity in get_source(name).entities:
+        for entity in profile.source(name).entities:
             if entity.files is not None:
-                days += [file_day(path) for path in entity_files(get_source(name), entity, Path(location))]
+                days += [file_day(path) for path in entity_files(profile.source(name), entity, Path(location))]
     known = [day for day in days if day is not None]
     return max(known) if known else datetime.now(profile.zone).date() - timedelta(days=1)

@@ -109,12 +109,11 @@ def begin(night: Night) -> dict[str, Any]:
 def extract(night: Night, source_name: str) -> dict[str, Any]:
     """Land the new rows of one source."""
     from customer_tiering.extract.pipeline import extract_source
-    from customer_tiering.sources import get_source
 
     with journaled(night.folder, f"extract {source_name}") as step:
         check_run(night.workspace, night.run_id)
         result = extract_source(
-            get_source(source_name),
+            night.profile.source(source_name),
             night.profile.resolve_location(source_name),
             night.workspace.landing,
             night.workspace.extract_state,
@@ -128,7 +127,6 @@ def gate(night: Night, source_name: str) -> dict[str, Any]:
     """Let the clean rows of one source in and keep the others out."""
     from customer_tiering.gate.freshness import record_freshness
     from customer_tiering.gate.gate import Gate
-    from customer_tiering.sources import get_source
     from customer_tiering.warehouse.connection import open_warehouse
 
     with journaled(night.folder, f"gate {source_name}") as step:
@@ -136,7 +134,7 @@ def gate(night: Night, source_name: str) -> dict[str, Any]:
         with open_warehouse(night.workspace) as connection:
             accounts = Gate(
                 connection,
-                get_source(source_name),
+                night.profile.source(source_name),
                 landing=night.workspace.landing,
                 decisions=night.workspace.decisions,
                 as_of=night.as_of,
@@ -144,7 +142,7 @@ def gate(night: Night, source_name: str) -> dict[str, Any]:
                 results_dir=night.folder / "data_docs",
                 run_time=datetime.now(UTC),
             ).run()
-            record_freshness(connection, get_source(source_name), night.as_of)
+            record_freshness(connection, night.profile.source(source_name), night.as_of)
             connection.execute(
                 "insert or ignore into meta.run_loads select distinct ?, ?::date, source, load_id "
                 "from meta.gated_loads where source = ?",
@@ -162,7 +160,6 @@ def build(night: Night) -> dict[str, Any]:
     from customer_tiering.release import holds
     from customer_tiering.rules.load import load_rules
     from customer_tiering.rules.overrides import land_overrides, load_overrides
-    from customer_tiering.sources import get_source
     from customer_tiering.warehouse.compute import compute_nights
     from customer_tiering.warehouse.connection import open_warehouse
     from customer_tiering.warehouse.coverage import check_data_begins
@@ -175,8 +172,8 @@ def build(night: Night) -> dict[str, Any]:
         overrides = load_overrides(profile, load_rules(profile))
         with open_warehouse(night.workspace) as connection:
             version = _begun_rules(connection, night)
-            for source_name in profile.sources:
-                ensure_tables(connection, get_source(source_name))
+            for source in profile.all_sources():
+                ensure_tables(connection, source)
             make_build_inputs(connection)
             land_as_of_dates(connection, [PlannedNight(night.as_of, version, "run")])  # identity's settings
             land_overrides(connection, overrides)

@@ -19,7 +19,6 @@ import duckdb
 
 from customer_tiering.company.profile import Profile
 from customer_tiering.publish.snapshot import DATABASE, MANIFEST, SCHEMA, mart_names
-from customer_tiering.sources import get_source
 from customer_tiering.sql import quote
 from customer_tiering.warehouse.connection import open_warehouse
 
@@ -138,7 +137,7 @@ def known_values(profile: Profile) -> set[str]:
                 "select table_name from information_schema.tables where table_schema = 'raw'"
             ).fetchall()
         }
-        for source in map(get_source, profile.sources):
+        for source in profile.all_sources():
             for entity in source.entities:
                 table = f"{source.name}__{entity.name}"
                 columns = [column for column, kind in entity.pii.items() if kind in ("phone", "email")]

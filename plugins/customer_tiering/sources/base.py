@@ -21,30 +21,30 @@ LOAD_COLUMN = "_dlt_load_id"
 
 @dataclass(frozen=True)
 class Entity:
-    """One table, file series or sheet of a source.
+    """One table, file series or sheet of a source, as it is extracted.
 
-    ``columns`` are the names used from landing on; ``headers`` maps a name to the header in the file where
-    they differ (Chinese headers, for instance). ``key`` identifies a row; of several versions of a key the
-    one with the greatest ``version`` wins, later loads and later rows breaking ties. ``table`` (SQL) or
-    ``files`` (glob under the source's folder) says where it is. A file's day is the date in its name
-    (``YYYYMMDD`` or ``YYYY-MM-DD``); a night reads no file of a later day. ``optional`` columns may be absent from
-    a file, such as an export written before they were introduced: their values are missing then.
+    ``columns`` are the names used from landing on; ``headers`` maps a name to the header in the source where they
+    differ (Chinese headers, for instance). ``table`` (SQL, read by its ``cursor`` where it has one) or ``files`` (glob
+    under the source's folder) says where it is. A file's day is the date in its name (``YYYYMMDD`` or ``YYYY-MM-DD``);
+    a night reads no file of a later day. ``optional`` columns may be absent from a file, such as an export written
+    before they were introduced: their values are missing then.
     """
 
     name: str
     columns: tuple[str, ...]
-    key: tuple[str, ...]
-    version: str | None = None
-    pii: Mapping[str, PiiKind] = field(default_factory=dict)
     table: str | None = None
     cursor: str | None = None
+    # How far behind the last cursor rows are read again: what was committed late would else never be seen.
+    look_back_days: int = 0
+    # Columns that name a row in the table, by which its rows are counted there and in landing.
+    key_columns: tuple[str, ...] = ()
     files: str | None = None
     format: FileFormat = "csv"
     encoding: str = "utf-8"
     delimiter: str = ","
-    # Texts by which the source says "no value", such as "?" or "N/A"; the gate reads them as missing, like empty text.
-    missing: tuple[str, ...] = ()
     sheet: str | None = None
+    # The line of a sheet that holds the column names; what stands above it is a title.
+    header_row: int = 1
     headers: Mapping[str, str] = field(default_factory=dict)
     optional: tuple[str, ...] = ()
     required: bool = True
@@ -53,17 +53,13 @@ class Entity:
         for name in (self.name, *self.columns):
             if not IDENTIFIER.match(name):
                 raise ValueError(f"entity {self.name}: {name!r} is not a plain lower-case identifier")
-        named = {*self.key, *self.pii, *self.headers, *self.optional, *filter(None, [self.version, self.cursor])}
+        named = {*self.headers, *self.optional, *self.key_columns, *filter(None, [self.cursor])}
         if unknown := sorted(named - set(self.columns)):
             raise ValueError(f"entity {self.name}: {unknown} are not among its columns")
         if (self.table is None) == (self.files is None):
             raise ValueError(f"entity {self.name}: give exactly one of table, files")
         if self.optional and self.table is not None:
             raise ValueError(f"entity {self.name}: only files may lack columns, a table's are selected by name")
-        if needed := sorted({*self.key, *filter(None, [self.version])} & set(self.optional)):
-            raise ValueError(f"entity {self.name}: {needed} name or order its rows and cannot be optional")
-        if self.table is not None and self.cursor is None:
-            raise ValueError(f"entity {self.name}: a table needs a cursor column to be read incrementally")
 
     def header(self, column: str) -> str:
         """The column's name in the source itself."""
@@ -82,6 +78,3 @@ class Source:
     def __post_init__(self) -> None:
         if not IDENTIFIER.match(self.name):
             raise ValueError(f"source {self.name!r} is not a plain lower-case identifier")
-
-    def entity(self, name: str) -> Entity:
-        return next(entity for entity in self.entities if entity.name == name)

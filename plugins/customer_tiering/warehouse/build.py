@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -32,7 +31,7 @@ class BuildResult:
 
 
 def build_models(profile: Profile, log_folder: Path, warehouse: Path | None = None) -> BuildResult:
-    """Build and test every model of the profile's sources, in the company's warehouse or a side copy of it.
+    """Build and test every model, in the company's warehouse or a side copy of it.
 
     Raises ``BuildFailed`` naming each failing node, its message and where the log is.
     """
@@ -70,7 +69,6 @@ def run_dbt(profile: Profile, command: list[str], log_folder: Path, warehouse: P
     project = str(project_root() / "dbt_project")
     options = [
         *("--project-dir", project, "--profiles-dir", project, "--log-path", str(log_folder)),
-        *("--vars", json.dumps({"enabled_sources": sorted(profile.sources)})),
         *("--log-level", "none", "--log-level-file", "info", "--no-print", "--no-use-colors"),
     ]
     with _environment(_PARSED_FOR):
@@ -102,7 +100,7 @@ def run_dbt(profile: Profile, command: list[str], log_folder: Path, warehouse: P
 def parsed_project(profile: Profile) -> Path:
     """Where the parsed project is kept: with the warehouse, or in ``TIERING_DBT_CACHE`` for several companies."""
     shared = os.environ.get("TIERING_DBT_CACHE")
-    return Path(shared) / "-".join(sorted(profile.sources)) if shared else profile.workspace.dbt_target
+    return Path(shared) if shared else profile.workspace.dbt_target
 
 
 def _first_line(message: str | None) -> str:

@@ -65,7 +65,8 @@ sellers as (
 
     select distinct ids.customer_id
     from ids
-    where ids.source in ({{ "'" ~ var('canonical_entities')['orders'] | join("', '") ~ "'" }})
+    inner join {{ ref('int_order_sources') }} as order_sources
+        on ids.source = order_sources.source
 
 ),
 

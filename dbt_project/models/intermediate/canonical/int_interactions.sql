@@ -1,14 +1,7 @@
 -- Interactions over all sources.
 with source as (
 
-    {{ union_sources('interactions', {
-        'interaction_id': 'varchar',
-        'customer_source': 'varchar',
-        'source_customer_id': 'varchar',
-        'kind': 'varchar',
-        'is_participation': 'boolean',
-        'occurred_at': 'timestamp',
-    }) }}
+    select * from {{ ref('stg_interactions') }}
 
 ),
 
@@ -23,7 +16,7 @@ select
     source.interaction_id,
     ids.customer_id,
     source.kind,
-    source.is_participation,
+    coalesce(source.is_participation, false) as is_participation,
     source.occurred_at
 from source
 left join ids

@@ -1,20 +1,7 @@
 -- Sales opportunities over all sources.
 with source as (
 
-    {{ union_sources('opportunities', {
-        'opportunity_id': 'varchar',
-        'customer_source': 'varchar',
-        'source_customer_id': 'varchar',
-        'opportunity_name': 'varchar',
-        'stage': 'varchar',
-        'company_size': 'varchar',
-        'budget': 'decimal(18, 2)',
-        'industry_fit': 'decimal(18, 6)',
-        'has_decision_maker': 'boolean',
-        'cooperation_depth': 'varchar',
-        'opened_on': 'date',
-        'closed_on': 'date',
-    }) }}
+    select * from {{ ref('stg_opportunities') }}
 
 ),
 
@@ -32,8 +19,8 @@ select
     source.stage,
     source.company_size,
     source.budget,
-    source.industry_fit,
-    source.has_decision_maker,
+    cast(source.industry_fit as decimal(18, 6)) as industry_fit,
+    coalesce(source.has_decision_maker, false) as has_decision_maker,
     source.cooperation_depth,
     source.opened_on,
     source.closed_on

@@ -1,15 +1,8 @@
--- Lines of confirmed orders and returns, with customer, day and category, in the reporting currency at the rate of
--- their order.
+-- Product lines of confirmed orders and returns, with customer, day and category, in the reporting currency at the rate
+-- of their order. Lines of a return are negative, as their order is.
 with source as (
 
-    {{ union_sources('order_lines', {
-        'order_id': 'varchar',
-        'line_id': 'varchar',
-        'product_id': 'varchar',
-        'quantity': 'decimal(18, 3)',
-        'net_amount': 'decimal(18, 2)',
-        'cost_amount': 'decimal(18, 2)',
-    }) }}
+    select * from {{ ref('stg_order_lines') }}
 
 ),
 
@@ -23,27 +16,48 @@ products as (
 
     select * from {{ ref('int_products') }}
 
+),
+
+signed as (
+
+    select
+        source.source,
+        source.order_id,
+        source.line_id,
+        orders.customer_id,
+        orders.ordered_on,
+        orders.order_type,
+        orders.exchange_rate,
+        source.product_id,
+        source.category,
+        case when orders.order_type = 'return' then -abs(source.quantity) else source.quantity end as quantity,
+        case when orders.order_type = 'return' then -abs(source.net_amount) else source.net_amount end as net_amount,
+        case when orders.order_type = 'return' then -abs(source.cost_amount) else source.cost_amount end as cost_amount
+    from source
+    inner join orders
+        on
+            source.source = orders.source
+            and source.order_id = orders.order_id
+    where
+        orders.status = 'confirmed'
+        and source.line_type = 'product'
+
 )
 
 select
-    source.source,
-    source.order_id,
-    source.line_id,
-    orders.customer_id,
-    orders.ordered_on,
-    orders.order_type,
-    source.product_id,
-    products.category,
-    source.quantity,
-    {{ in_reporting_currency('source.net_amount', 'orders.exchange_rate') }} as net_amount,
-    {{ in_reporting_currency('source.cost_amount', 'orders.exchange_rate') }} as cost_amount
-from source
-inner join orders
-    on
-        source.source = orders.source
-        and source.order_id = orders.order_id
+    signed.source,
+    signed.order_id,
+    signed.line_id,
+    signed.customer_id,
+    signed.ordered_on,
+    signed.order_type,
+    signed.product_id,
+    coalesce(products.category, signed.category) as category,
+    signed.quantity,
+    {{ in_reporting_currency('signed.net_amount', 'signed.exchange_rate') }} as net_amount,
+    {{ in_reporting_currency('signed.cost_amount', 'signed.exchange_rate') }} as cost_amount
+from signed
 left join products
     on
-        source.source = products.source
-        and source.product_id = products.product_id
-where orders.status = 'confirmed'
+        signed.source = products.source
+        and signed.product_id = products.product_id

@@ -1,19 +1,7 @@
 -- Strategic review of customers on each as-of date: the newest review up to it, over all sources and accounts.
 with source as (
 
-    {{ union_sources('strategic_attributes', {
-        'customer_source': 'varchar',
-        'source_customer_id': 'varchar',
-        'industry_rank': 'integer',
-        'industry_growth': 'decimal(18, 6)',
-        'size_growth': 'decimal(18, 6)',
-        'demand_match': 'decimal(18, 6)',
-        'strategic_level': 'varchar',
-        'assets': 'decimal(18, 2)',
-        'industry_fit': 'decimal(18, 6)',
-        'digital_demand': 'decimal(18, 6)',
-        'reviewed_on': 'date',
-    }) }}
+    select * from {{ ref('stg_strategic_attributes') }}
 
 ),
 
@@ -34,7 +22,7 @@ ranked as (
     select
         ids.customer_id,
         as_of_dates.as_of_date,
-        source.industry_rank,
+        cast(source.industry_rank as integer) as industry_rank,
         source.industry_growth,
         source.size_growth,
         source.demand_match,

@@ -1,14 +1,7 @@
 -- Survey answers over all sources.
 with source as (
 
-    {{ union_sources('surveys', {
-        'survey_id': 'varchar',
-        'customer_source': 'varchar',
-        'source_customer_id': 'varchar',
-        'kind': 'varchar',
-        'score': 'integer',
-        'answered_on': 'date',
-    }) }}
+    select * from {{ ref('stg_surveys') }}
 
 ),
 

@@ -38,7 +38,9 @@ normalised as (
         records.source || '-' || records.source_customer_id as record_id,
         records.source,
         records.source_customer_id,
-        records.source in ({{ "'" ~ var('canonical_entities')['orders'] | join("', '") ~ "'" }}) as is_registry,
+        records.source in (
+            select order_sources.source from {{ ref('int_order_sources') }} as order_sources
+        ) as is_registry,
         {{ company_name_key('records.customer_name') }} as name_key,
         {{ tax_id_key('records.tax_id') }} as tax_key,
         case when length(records.phone) >= 7 then records.phone end as phone_key,

@@ -18,6 +18,8 @@ from customer_tiering.gate.expectations.values import (
     ExpectColumnValuesToBeDate,
     ExpectColumnValuesToBeIsoDate,
     ExpectColumnValuesToBeNumber,
+    ExpectColumnValuesToBePlausible,
+    ExpectColumnValuesToBeReadable,
     ExpectColumnValuesToBeTimelyIsoDate,
     ExpectColumnValuesToBeWithinRobustZScore,
 )
@@ -27,6 +29,8 @@ __all__ = [
     "ExpectColumnValuesToBeDate",
     "ExpectColumnValuesToBeIsoDate",
     "ExpectColumnValuesToBeNumber",
+    "ExpectColumnValuesToBePlausible",
+    "ExpectColumnValuesToBeReadable",
     "ExpectColumnValuesToBeTimelyIsoDate",
     "ExpectColumnValuesToBeWithinRobustZScore",
     "ExpectColumnValuesToHaveARate",

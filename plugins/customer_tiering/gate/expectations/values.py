@@ -17,6 +17,8 @@ from customer_tiering.gate import sql
 from customer_tiering.gate.engine import DuckDBExecutionEngine
 from customer_tiering.gate.expectations.base import RowExpectation
 
+TEXT_PREFIX = "_text_"
+"""In front of the name of an input column: the column of a batch that holds the text which it was read from."""
 # Turns the median absolute deviation into a standard deviation of normally distributed values.
 _MAD_TO_SIGMA = 1.4826
 
@@ -59,6 +61,55 @@ class ExpectColumnValuesToBeDate(RowExpectation):
     success_keys = ("formats", "mostly")
 
     _check = pydantic.validator("formats", allow_reuse=True)(checked_formats)
+
+
+class ValuesReadable(ColumnMapMetricProvider):
+    """Metric of :class:`ExpectColumnValuesToBeReadable`."""
+
+    condition_metric_name = "column_values.readable"
+    filter_column_isnull = False  # the condition passes NULL itself
+
+    @column_condition_partial(engine=DuckDBExecutionEngine)
+    def _duckdb(cls, column: Any, **_: Any) -> Any:
+        return sql.condition(_not_told("_unreadable", column.name))
+
+
+class ExpectColumnValuesToBeReadable(RowExpectation):
+    """Expect every text of an input column to have been read by the column's type.
+
+    Args:
+        column: the text of an input column (``_text_<name>``); the batch says in ``_unreadable`` which of a row's
+            texts could not be read.
+    """
+
+    map_metric = "column_values.readable"
+
+
+class ValuesPlausible(ColumnMapMetricProvider):
+    """Metric of :class:`ExpectColumnValuesToBePlausible`."""
+
+    condition_metric_name = "column_values.plausible"
+    filter_column_isnull = False  # the condition passes NULL itself
+
+    @column_condition_partial(engine=DuckDBExecutionEngine)
+    def _duckdb(cls, column: Any, **_: Any) -> Any:
+        return sql.condition(_not_told("_implausible", column.name))
+
+
+class ExpectColumnValuesToBePlausible(RowExpectation):
+    """Expect every day of an input column to be one of business: no placeholder such as 1900-01-01, none to come.
+
+    Args:
+        column: the text of an input column (``_text_<name>``); the batch says in ``_implausible`` which of a row's
+            days do not count.
+    """
+
+    map_metric = "column_values.plausible"
+
+
+def _not_told(told: str, column: str) -> str:
+    name = column.removeprefix(TEXT_PREFIX)
+    return f"NOT coalesce(contains({sql.quote(told)}, {sql.literal(f',{name},')}), false)"
 
 
 class ValuesIsoDate(ColumnMapMetricProvider):

@@ -1,0 +1,1 @@
+"""The input layer: the tables that a company's data is mapped onto, their types, and the mappings."""
