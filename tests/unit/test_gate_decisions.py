@@ -163,7 +163,7 @@ def test_decisions_outlive_the_warehouse(rules: Any, shop: Shop) -> None:
     shop.gate(FIRST)
     say(shop, "release", rows=(("1.0:2", RULE),))
     for schema, table in shop.query(
-        "select schema_name, table_name from duckdb_tables() where schema_name in ('raw', 'quarantine', 'meta')"
+        "select schema_name, table_name from duckdb_tables() where schema_name in ('input_layer', 'quarantine', 'meta')"
     ):
         shop.connection.execute(f"delete from {schema}.{table}")
     shop.gate(SECOND)
@@ -387,3 +387,22 @@ def test_the_decisions_file_is_only_read(rules: Any, shop: Shop) -> None:
     shop.land("1.0", orders=[order("O1", ODD)])
     shop.gate(FIRST)
     assert (shop.root / "decisions" / FILE).read_bytes() == before
+
+
+def test_a_corrected_row_meets_the_rules_again_and_says_who_corrected_it(rules: Any, shop: Shop) -> None:
+    shop.land("1.0", orders=[order("O1", "soon"), order("O2", "soon"), order("O3", "soon")])
+    assert shop.gate(FIRST)["orders"].rows_quarantined == 3
+    decided = say(shop, "correct", rows=(("1.0:1", "ordered_on"),), values={"ordered_on": GOOD})
+    say(shop, "correct", rows=(("1.0:2", "ordered_on"),), values={"ordered_on": "still not"})
+    account = shop.gate(SECOND)["orders"]
+    assert account.rows_released == 1
+    assert orders(shop) == [("O1", GOOD, SECOND)]
+    assert kept_out(shop) == [
+        ("1.0:1", "released", SECOND, decided), ("1.0:2", "open", None, None), ("1.0:3", "open", None, None),
+    ]  # fmt: skip
+    again = say(shop, "correct", rows=(("1.0:2", "ordered_on"),), values={"ordered_on": GOOD})
+    shop.gate(THIRD)
+    assert orders(shop) == [("O1", GOOD, SECOND), ("O2", GOOD, THIRD)], "the last word counts"
+    assert {row[0]: row[3] for row in kept_out(shop)}["1.0:2"] == again
+    shop.land("2.0", orders=[order("O1", "soon", "2023-12-02")])
+    assert shop.gate(THIRD)["orders"].rows_quarantined == 1, "what comes later is another row"

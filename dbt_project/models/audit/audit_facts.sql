@@ -327,11 +327,17 @@ facts as (
         cast(null as varchar) as category,
         cast(null as varchar) as product,
         cast(round(
-            cast(case when confirmed.is_return then abs(confirmed.net_amount) else confirmed.net_amount end as decimal(20, 2))
+            cast(
+                case when confirmed.is_return then abs(confirmed.net_amount) else confirmed.net_amount end
+                as decimal(20, 2)
+            )
             * rated.signed_rate, 2
         ) as decimal(18, 2)) as net_amount,
         cast(round(
-            cast(case when confirmed.is_return then abs(confirmed.gross_amount) else confirmed.gross_amount end as decimal(20, 2))
+            cast(
+                case when confirmed.is_return then abs(confirmed.gross_amount) else confirmed.gross_amount end
+                as decimal(20, 2)
+            )
             * rated.signed_rate, 2
         ) as decimal(18, 2)) as gross_amount,
         cast(null as decimal(18, 2)) as cost_amount
@@ -351,12 +357,18 @@ facts as (
         coalesce(products.category, lines.category) as category,
         lines.source || ' ' || lines.product_id as product,
         cast(round(
-            cast(case when confirmed.is_return then abs(lines.net_amount) else lines.net_amount end as decimal(20, 2))
+            cast(
+                case when confirmed.is_return then abs(lines.net_amount) else lines.net_amount end
+                as decimal(20, 2)
+            )
             * rated.signed_rate, 2
         ) as decimal(18, 2)) as net_amount,
         cast(null as decimal(18, 2)) as gross_amount,
         cast(round(
-            cast(case when confirmed.is_return then abs(lines.cost_amount) else lines.cost_amount end as decimal(20, 2))
+            cast(
+                case when confirmed.is_return then abs(lines.cost_amount) else lines.cost_amount end
+                as decimal(20, 2)
+            )
             * rated.signed_rate, 2
         ) as decimal(18, 2)) as cost_amount
     from lines

@@ -176,6 +176,52 @@ def release(
         console.print(f"{decision.decision_id}: {count} rows of {'.'.join(entity)} come in with the next run")
 
 
+@app.command("correct")
+def correct(
+    row: Annotated[str, typer.Argument(help="Name of a row, as tiering quarantine show prints it.")],
+    values: Annotated[list[str], typer.Option("--set", help="COLUMN=VALUE: what the row should say; repeatable.")],
+    profile: ProfileOption = DEFAULT_PROFILE,
+    owner: OwnerOption = "",
+    reason: ReasonOption = "",
+) -> None:
+    """Put right what a waiting row says; it meets the rules again with the next run."""
+    from customer_tiering.decisions.quarantine import decide
+    from customer_tiering.gate.quarantine import RowName, quarantined_rows
+
+    loaded = load_company(profile)
+    name = RowName.parse(row)
+    with _warehouse(loaded) as connection:
+        waiting = quarantined_rows(connection, loaded, entities={(name.source, name.entity)}, row_ids=[name.row_id])
+    if not waiting:
+        raise DecisionError(f"not waiting in quarantine: {name}", "see tiering quarantine show")
+    entity = loaded.source(name.source).entity(name.entity)
+    said = dict(_key_value(text) for text in values)
+    for column, value in said.items():
+        if column not in entity.fields:
+            raise DecisionError(f"{column} is no column of {entity.name} here", f"it has {', '.join(entity.fields)}")
+        if not _is_readable(entity.mapped.read(column, "t"), value):
+            kind = entity.mapped.declared.column(column)
+            known = ", ".join(kind.levels) or kind.kind.meaning
+            raise DecisionError(f"{column}={value} cannot be read as {kind.type}", f"write {known}")
+    decision = decide(
+        loaded.workspace.decisions,
+        "correct",
+        owner=owner,
+        reason=reason,
+        source=name.source,
+        entity=name.entity,
+        rows=tuple((name.row_id, column) for column in said),
+        values=said,
+    )
+    say(f"{decision.decision_id}: {name} meets the rules again with the next run, with {', '.join(said)} corrected")
+
+
+def _is_readable(sql: str, value: str) -> bool:
+    import duckdb
+
+    return duckdb.execute(f"select ({sql}) is not null from (select ? as t)", [value]).fetchone() == (True,)
+
+
 @app.command("waive")
 def waive(
     rule: Annotated[str, typer.Argument(help="Rule to waive, for example erp.orders.net_amount_outlier.")],

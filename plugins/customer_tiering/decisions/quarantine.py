@@ -16,7 +16,7 @@ from typing import Any, Literal
 from customer_tiering.decisions.log import AppendOnlyLog, Entry
 from customer_tiering.errors import DecisionError
 
-Kind = Literal["release", "waive", "accept_load", "reject_load", "revoke"]
+Kind = Literal["release", "waive", "correct", "accept_load", "reject_load", "revoke"]
 FILE = "quarantine.jsonl"
 
 
@@ -26,7 +26,9 @@ class Decision:
 
     ``release`` lets the rows of ``rows`` (row id, rule) in, in spite of exactly those rules. ``waive`` lets in all
     rows of ``source``.``entity`` that break ``rule`` and whose columns equal ``key`` (empty: every row), on nights
-    up to ``until``. ``accept_load`` and ``reject_load`` name ``loads``. ``revoke`` names an earlier decision.
+    up to ``until``. ``correct`` puts ``values`` (texts by input column) in place of what the rows of ``rows`` (row id,
+    column) say; they meet the rules again. ``accept_load`` and ``reject_load`` name ``loads``. ``revoke`` names an
+    earlier decision.
     """
 
     decision_id: str
@@ -40,6 +42,7 @@ class Decision:
     key: Mapping[str, str] = field(default_factory=dict)
     until: str = ""
     rows: tuple[tuple[str, str], ...] = ()
+    values: Mapping[str, str] = field(default_factory=dict)
     loads: tuple[str, ...] = ()
     revokes: str = ""
 
@@ -78,6 +81,15 @@ class Decisions:
     def whole_rule_waived(self, rule: str, night: date) -> Decision | None:
         """The waiver of a rule for all rows, if one holds on a night."""
         return next((waiver for waiver in self.waivers(rule, night) if not waiver.key), None)
+
+    def corrections(self, source: str, entity: str) -> dict[str, dict[str, tuple[str, str]]]:
+        """Corrected texts of an entity: by column, then by row id, with the decision; the last word counts."""
+        found: dict[str, dict[str, tuple[str, str]]] = {}
+        for decision in self.standing("correct"):
+            if decision.concerns(source, entity):
+                for row_id, column in decision.rows:
+                    found.setdefault(column, {})[row_id] = (decision.values[column], decision.decision_id)
+        return found
 
     def loads(self, kind: Literal["accept_load", "reject_load"], source: str, entity: str) -> dict[str, Decision]:
         """Loads of an entity that a person accepted (or rejected); the last word on a load counts."""

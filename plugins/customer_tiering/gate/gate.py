@@ -267,7 +267,7 @@ class Gate:
         if landed := self._landed_rows(entity, loads):
             parts.append(landed)
         try:
-            rows = " union all by name ".join(parts)
+            rows = self._corrected(entity, " union all by name ".join(parts))
             rows = _typed(entity, rows, self._latest_day())
             self.connection.execute(f"create or replace table {quote('gate', name)} as {rows}")
         except duckdb.Error as error:
@@ -278,6 +278,20 @@ class Gate:
                 "folder under landing/",
             ) from error
         return self._scalar(f"select count(*) from {quote('gate', name)}")
+
+    def _corrected(self, entity: MappedEntity, rows: str) -> str:
+        """SELECT of rows with the texts that people put in place of what came; notes by which decisions."""
+        corrections = self.decisions.corrections(self.source.name, entity.name)
+        by = {row_id: decision for texts in corrections.values() for row_id, (_, decision) in texts.items()}
+        self.connection.execute("create or replace temp table _corrections (_row_id varchar, decision_id varchar)")
+        if not by:
+            return rows
+        self.connection.executemany("insert into _corrections values (?, ?)", list(by.items()))
+        replaced = []
+        for column, texts in corrections.items():
+            cases = " ".join(f"when {literal(row_id)} then {literal(text)}" for row_id, (text, _) in texts.items())
+            replaced.append(f"case _row_id {cases} else {quote(column)} end as {quote(column)}")
+        return f"select * replace ({', '.join(replaced)}) from ({rows})"
 
     # --- what the rules say ------------------------------------------------------------------------------
 
@@ -530,8 +544,8 @@ class Gate:
                     where f.on_failure <> 'repair' group by f._row_id
                 )
                 select b.*, md5({_content(entity)}) as _content_hash, coalesce(k.is_kept_out, false) as _failed,
-                    case when not k.is_kept_out then k.decision_id end as _decision_id
-                from {batch} b left join broken k using (_row_id)
+                    case when k.is_kept_out then null else coalesce(k.decision_id, c.decision_id) end as _decision_id
+                from {batch} b left join broken k using (_row_id) left join _corrections c using (_row_id)
                 """
             )
             self._close_superseded(entity)
