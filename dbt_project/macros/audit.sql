@@ -22,15 +22,17 @@
 {% macro without_later_version(versions, key, version) -%}
     select this.*
     from {{ versions }} as this
-    where not exists (
-        select 1
-        from {{ versions }} as later
-        where
-            {%- for column in key %}
-            later.{{ column }} = this.{{ column }}
-            and
-            {%- endfor %}
-            (coalesce(cast(later.{{ version }} as varchar), ''), later._load_id, later._row_number)
-            > (coalesce(cast(this.{{ version }} as varchar), ''), this._load_id, this._row_number)
-    )
+    where
+        not coalesce(this._is_deleted, false)
+        and not exists (
+            select 1
+            from {{ versions }} as later
+            where
+                {%- for column in key %}
+                later.{{ column }} = this.{{ column }}
+                and
+                {%- endfor %}
+                (coalesce(cast(later.{{ version }} as varchar), ''), later._load_id, later._row_number)
+                > (coalesce(cast(this.{{ version }} as varchar), ''), this._load_id, this._row_number)
+        )
 {%- endmacro %}

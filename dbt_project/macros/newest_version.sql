@@ -1,6 +1,6 @@
 {#-
     One row per key of a table of accepted rows: merged copies are left out, the greatest version wins, later loads and
-    later rows break ties. Lineage of what was merged stays in schema input_layer.
+    later rows break ties; a key whose last version says that it is gone at the source has no row. Lineage of what was merged stays in schema input_layer.
 -#}
 {% macro newest_version(relation, key, version) -%}
     select *
@@ -14,5 +14,5 @@
         from {{ relation }}
         where not _is_merged
     ) as versions
-    where version_rank = 1
+    where version_rank = 1 and not coalesce(_is_deleted, false)
 {%- endmacro %}

@@ -38,6 +38,17 @@ in_time as (
     where
         not sheet._is_merged
         and sheet.reviewed_on <= sampled.as_of_date
+        and not coalesce(sheet._is_deleted, false)
+        and not exists (
+            select 1
+            from {{ source('input_layer', 'strategic_attributes') }} as gone
+            where
+                gone.source = sheet.source
+                and gone.customer_id = sheet.customer_id
+                and gone.reviewed_on = sheet.reviewed_on
+                and gone._load_id > sheet._load_id
+                and gone._is_deleted
+        )
 
 )
 

@@ -70,6 +70,16 @@ def entity_files(source: Source, entity: Entity, folder: Path, until: date | Non
     return sorted(found, key=lambda path: (file_day(path) or date.min, path.name))
 
 
+def keys_of_newest(source: Source, entity: Entity, folder: Path, until: date) -> pa.Table | None:
+    """The keys in the entity's newest file, which is a full export; None when there is no file."""
+    paths = entity_files(source, entity, folder, until)
+    if not paths:
+        return None
+    keys = [table.select(list(entity.key_columns)) for table in read_rows(source, entity, paths[-1])]
+    empty = pa.table({name: pa.array([], pa.string()) for name in entity.key_columns})
+    return pa.concat_tables([empty, *keys])
+
+
 def changed_state(path: Path, known: FileState | None) -> FileState | None:
     """The file's new state if its content is not what was landed, else None."""
     stat = path.stat()

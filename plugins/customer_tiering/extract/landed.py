@@ -10,8 +10,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from customer_tiering.extract.landing import completed_loads, load_files
-from customer_tiering.sources.base import Entity, Source
+from customer_tiering.extract.landing import completed_loads
+from customer_tiering.sources.base import LOAD_COLUMN, Entity, Source, gone_table
 from customer_tiering.sql import literal, quote
 
 
@@ -29,18 +29,26 @@ class Counted:
 
 
 class Landed:
-    """The rows of an entity in finished loads, asked in SQL."""
+    """The rows of an entity in finished loads, and the keys that were found gone, asked in SQL."""
 
     def __init__(self, source: Source, entity: Entity, landing: Path) -> None:
         self.entity = entity
+        self.keys = ", ".join(quote(column) for column in entity.key_columns)
         self.connection = duckdb.connect()
-        files = [
-            str(path) for load in completed_loads(landing, source.name) for path in load_files(landing, entity, load)
-        ]
-        listed = ", ".join(map(literal, files))
-        empty = ", ".join(f"cast(null as varchar) as {quote(column)}" for column in entity.columns)
-        rows = f"read_parquet([{listed}], union_by_name = true)" if files else f"(select {empty} where false)"
-        self.connection.execute(f"create view landed as select {_columns(entity)} from {rows}")
+        loads = completed_loads(landing, source.name)
+        for view, table, columns in (
+            ("landed", entity.name, entity.columns),
+            ("gone", gone_table(entity.name), entity.key_columns),
+        ):
+            folder = landing / source.name / table
+            files = [str(path) for load in loads for path in sorted(folder.glob(f"{load.load_id}.*.parquet"))]
+            names = ", ".join(map(quote, columns))
+            rows = f"read_parquet([{', '.join(map(literal, files))}], union_by_name = true)"
+            if not files:
+                empty = ", ".join(f"cast(null as varchar) as {quote(column)}" for column in (*columns, LOAD_COLUMN))
+                rows = f"(select {empty} where false)"
+            listed = ", ".join(filter(None, [names, f"cast({LOAD_COLUMN} as double) as _load"]))
+            self.connection.execute(f"create view {view} as select {listed} from {rows}")
 
     def low_mark(self, bound: str) -> str | None:
         """The cursor from which on rows are read again: the greatest that was landed, less the days of look-back."""
@@ -58,26 +66,46 @@ class Landed:
         return (day - timedelta(days=self.entity.look_back_days)).isoformat()
 
     def filter_new(self, low: str | None) -> Unknown:
-        """A filter of rows that were not landed before, as often as they were; for rows from ``low`` on."""
-        where = ""
+        """A filter of rows that were not landed before, as often as they were; for rows from ``low`` on.
+
+        What was landed before its key was found gone is not known: if it comes back, it is landed anew.
+        """
+        wanted = ["true"]
         if self.entity.cursor and low is not None:
-            where = f"where {quote(self.entity.cursor)} is null or {quote(self.entity.cursor)} >= {literal(low)}"
+            wanted.append(f"({quote(self.entity.cursor)} is null or {quote(self.entity.cursor)} >= {literal(low)})")
+        if self.entity.compares_keys:
+            same_key = " and ".join(f"g.{quote(key)} = l.{quote(key)}" for key in self.entity.key_columns)
+            wanted.append(f"not exists (select 1 from gone g where {same_key} and g._load > l._load)")
         self.connection.execute(
             f"create or replace table known as select {_content(self.entity)} as content, count(*) as copies "
-            f"from landed {where} group by 1"
+            f"from landed l where {' and '.join(wanted)} group by 1"
         )
         return Unknown(self.connection, self.entity)
 
     def count(self, at_source: int, keys: pa.Table | None) -> Counted:
         """Compare with the source: its number of distinct keys and, where they are compared one by one, the keys."""
-        names = ", ".join(quote(column) for column in self.entity.key_columns)
-        landed = self._number(f"select distinct {names} from landed")
+        landed = self._number(self._alive())
         if keys is None:
             return Counted(at_source, landed, max(at_source - landed, 0), max(landed - at_source, 0))
         self.connection.register("at_source", keys)
-        missing = self._number(f"select {names} from at_source except select {names} from landed")
-        gone = self._number(f"select {names} from landed except select {names} from at_source")
-        return Counted(at_source, landed, missing, gone)
+        missing = self._number(f"select {self.keys} from at_source except {self._alive()}")
+        return Counted(at_source, landed, missing, self._number(self._gone_now()))
+
+    def gone(self, keys: pa.Table) -> pa.Table:
+        """Landed keys that are not among ``keys``, as text."""
+        self.connection.register("at_source", keys)
+        return self.connection.execute(f"{self._gone_now()} order by all").to_arrow_table()
+
+    def _alive(self) -> str:
+        """SELECT of the landed keys that were not found gone since."""
+        return (
+            f"select {self.keys} from (select {self.keys}, max(_load) as _load from landed group by all) "
+            f"left join (select {self.keys}, max(_load) as _gone from gone group by all) using ({self.keys}) "
+            "where coalesce(_gone, 0) < _load"
+        )
+
+    def _gone_now(self) -> str:
+        return f"{self._alive()} except select {self.keys} from at_source"
 
     def _number(self, rows: str) -> int:
         row = self.connection.execute(f"select count(*) from ({rows})").fetchone()

@@ -16,7 +16,7 @@ from customer_tiering.errors import NightBusy, SourceError
 from customer_tiering.extract import files
 from customer_tiering.extract.landed import Counted, Landed
 from customer_tiering.extract.landing import completed_loads
-from customer_tiering.sources.base import ROW_COLUMN, Entity, Source
+from customer_tiering.sources.base import ROW_COLUMN, Entity, Source, gone_table
 
 # dlt reads these when it is imported: nothing calls home, Arrow rows carry their load id, and no setting is
 # looked up among Airflow's variables (more than a thousand failing queries per source).
@@ -102,6 +102,8 @@ def _extract_source(source: Source, location: str, landing: Path, state: Path, a
                 for name in sorted(short)
             ]
             counted = again
+    if gone := list(_gone(source, location, landing, as_of)):
+        _land(pipeline, source, gone)
     after = completed_loads(landing, source.name)
     new = [load.load_id for load in after if load.load_id not in before]
     rows = _count_rows(source, landing, new)
@@ -163,6 +165,24 @@ def _count(source: Source, location: str, landing: Path, as_of: date) -> dict[st
         for entity in source.entities
         if entity.key_columns
     }
+
+
+def _gone(source: Source, location: str, landing: Path, as_of: date) -> Iterator[Any]:
+    """Resources of the keys that entities which compare them no longer have at the source."""
+    import dlt
+
+    for entity in source.entities:
+        if not entity.compares_keys or not entity.key_columns:
+            continue
+        if is_database(location):
+            from customer_tiering.extract.sql import keys_at_source
+
+            _, keys = keys_at_source(entity, location, _cursor_bound(as_of), however_many=True)
+        else:
+            keys = files.keys_of_newest(source, entity, Path(location), as_of)
+        gone = Landed(source, entity, landing).gone(keys) if keys is not None else None
+        if gone is not None and gone.num_rows:
+            yield dlt.resource(gone, name=gone_table(entity.name), write_disposition="append")
 
 
 def _dlt_source(source: Source, location: str, landing: Path, as_of: date, whole: Set[str] = frozenset()) -> Any:

@@ -85,7 +85,7 @@ def rows_of_the_future(source: Source, url: str, bound: str) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
 
 
-def keys_at_source(entity: Entity, url: str, bound: str) -> tuple[int, pa.Table | None]:
+def keys_at_source(entity: Entity, url: str, bound: str, *, however_many: bool = False) -> tuple[int, pa.Table | None]:
     """Distinct keys of the table among the rows that are read (cursor below ``bound``, or none): their number, and the
     keys as text unless they are too many to be compared every night."""
     engine = sa.create_engine(url)
@@ -99,7 +99,7 @@ def keys_at_source(entity: Entity, url: str, bound: str) -> tuple[int, pa.Table 
     try:
         with engine.connect() as connection:
             number = int(connection.execute(sa.select(sa.func.count()).select_from(wanted.subquery())).scalar_one())
-            if number > _COMPARED_KEYS:
+            if number > _COMPARED_KEYS and not however_many:
                 return number, None
             rows = connection.execute(wanted).fetchall()
     finally:

@@ -21,7 +21,7 @@ from customer_tiering.gate.suites import Rule, Suite, is_row_level_type
 from customer_tiering.gate.validation import RuleOutcome, Validator
 from customer_tiering.inputs.mapping import MappedEntity, MappedSource
 from customer_tiering.inputs.tables import input_tables
-from customer_tiering.sources.base import FILE_COLUMN, LOAD_COLUMN, MALFORMED_COLUMN, ROW_COLUMN
+from customer_tiering.sources.base import FILE_COLUMN, LOAD_COLUMN, MALFORMED_COLUMN, ROW_COLUMN, gone_table
 from customer_tiering.sql import literal, quote
 
 # Below this many amounts, median and MAD say little and the outlier rule lets everything through.
@@ -52,7 +52,10 @@ def batch_table(source: MappedSource, entity: MappedEntity) -> str:
 
 
 _ORIGIN = "_load_id varchar, _row_number bigint, _source_file varchar"
-_ACCEPTED = f"_row_id varchar not null, {_ORIGIN}, _content_hash varchar, _is_merged boolean, _accepted_on date"
+_ACCEPTED = (
+    f"_row_id varchar not null, {_ORIGIN}, _content_hash varchar, _is_merged boolean, _accepted_on date, "
+    "_is_deleted boolean"
+)
 
 
 def ensure_input_tables(connection: duckdb.DuckDBPyConnection) -> None:
@@ -64,6 +67,7 @@ def ensure_input_tables(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(f"create table if not exists {name} (source varchar not null, {stored}, {_ACCEPTED})")
         for column, kind in table.stored.items():
             connection.execute(f"alter table {name} add column if not exists {quote(column)} {kind}")
+        connection.execute(f"alter table {name} add column if not exists _is_deleted boolean")
 
 
 def ensure_tables(connection: duckdb.DuckDBPyConnection, source: MappedSource) -> None:
@@ -159,11 +163,7 @@ class Gate:
         self._collect_failures(entity, suite, outcomes)
         self._pardon(entity, suite)
         warnings = self._stop_or_warn(entity, suite, outcomes, loads)
-        if rows:
-            account = self._move(entity, loads, warnings)
-        else:
-            self._record_loads(entity, loads, counted={})
-            account = EntityAccount(self.source.name, entity.name, warnings=warnings)
+        account = self._move(entity, loads, warnings) if rows else self._move_nothing(entity, loads, warnings)
         return replace(
             account,
             rows_in=account.rows_in + set_aside,
@@ -441,6 +441,7 @@ class Gate:
             if outcome.on_failure == "warn":
                 warnings.append(facts)
         self._hold_bad_delivery(entity, accepted)
+        self._hold_mass_deletion(entity, loads, accepted)
         return warnings
 
     def _hold_bad_delivery(self, entity: MappedEntity, accepted: dict[str, Decision]) -> None:
@@ -581,6 +582,7 @@ class Gate:
             self._store_failures(entity)
             self._close_superseded(entity)  # new rows too, or gating the same loads again would close them
             self._note_waiting_payments(entity)
+            warnings = [*warnings, *self._bury(entity, loads)]
             counted = self._count_by_load()
             self._record_loads(entity, loads, counted)
             released, decided = self._record_releases(entity)
@@ -594,6 +596,81 @@ class Gate:
         where = f"source {self.source.name}, entity {entity.name}"
         warnings = [*warnings, *(f"{where}: {rows} rows were let in by decision {by}" for by, rows in decided.items())]
         return EntityAccount(self.source.name, entity.name, rows_in, kept, merged, quarantined, released, warnings)
+
+    def _move_nothing(self, entity: MappedEntity, loads: list[Load], warnings: list[str]) -> EntityAccount:
+        """Account for loads that brought no row of the entity, or only keys that are gone."""
+        self.connection.execute("begin")
+        try:
+            warnings = [*warnings, *self._bury(entity, loads)]
+            self._record_loads(entity, loads, counted={})
+            self.connection.execute("commit")
+        except BaseException:
+            self.connection.execute("rollback")
+            raise
+        return EntityAccount(self.source.name, entity.name, warnings=warnings)
+
+    def _gone_keys(self, entity: MappedEntity, loads: list[Load]) -> str:
+        """SELECT of the keys that the source no longer has, with the load that says so; "" when there are none."""
+        folder = self.landing / self.source.name / gone_table(entity.name)
+        files = [str(path) for load in loads for path in sorted(folder.glob(f"{load.load_id}.*.parquet"))]
+        if not files:
+            return ""
+        mapped = entity.mapped
+        texts = ", ".join(f"{mapped.picked(key)} as {quote(text_column(key))}" for key in entity.key)
+        keys = ", ".join(f"{mapped.read(key, quote(text_column(key)))} as {quote(key)}" for key in entity.key)
+        return (
+            f"select {keys}, max(_load) as _gone_load from (select {texts}, {LOAD_COLUMN} as _load "
+            f"from read_parquet([{', '.join(map(literal, files))}], union_by_name = true)) group by all"
+        )
+
+    def _newest_rows(self, entity: MappedEntity) -> str:
+        """SELECT of the newest accepted row of each key, with its rank."""
+        version = f"{quote(entity.version)} desc nulls last, " if entity.version else ""
+        return (
+            f"select * from (select *, row_number() over (partition by {_key(entity)} "
+            f"order by {version}_load_id desc, _row_number desc) as _rank from {quote('input_layer', entity.name)} "
+            f"where source = {literal(self.source.name)} and not _is_merged) "
+            "where _rank = 1 and not coalesce(_is_deleted, false)"
+        )
+
+    def _bury(self, entity: MappedEntity, loads: list[Load]) -> list[str]:
+        """Add a last version, deleted, of the rows whose keys the source no longer has; says how many."""
+        gone = self._gone_keys(entity, loads)
+        if not gone:
+            return []
+        table = quote("input_layer", entity.name)
+        before = self._scalar(f"select count(*) from {table} where _is_deleted")
+        self.connection.execute(
+            f"insert into {table} by name select n.* exclude (_rank) replace (_gone_load || ':gone:' || n._row_id as "
+            "_row_id, _gone_load as _load_id, md5('gone' || _gone_load || n._row_id) as _content_hash, "
+            "?::date as _accepted_on, true as _is_deleted) "
+            f"from ({self._newest_rows(entity)}) n join ({gone}) g using ({_key(entity)})",
+            [self.as_of],
+        )
+        rows = self._scalar(f"select count(*) from {table} where _is_deleted") - before
+        where = f"source {self.source.name}, entity {entity.name}"
+        return [f"{where}: {rows} rows are gone at the source and count no more"] if rows else []
+
+    def _hold_mass_deletion(self, entity: MappedEntity, loads: list[Load], accepted: dict[str, Decision]) -> None:
+        """Hold the night when much of what there is would be deleted: more likely the export is incomplete."""
+        undecided = [load for load in loads if load.load_id not in accepted]
+        gone = self._gone_keys(entity, undecided)
+        if not gone:
+            return
+        newest = self._newest_rows(entity)
+        alive = self._scalar(f"select count(*) from ({newest})")
+        rows = self._scalar(f"select count(*) from ({newest}) join ({gone}) using ({_key(entity)})")
+        allowed = entity.mapped.mapping.hold_above
+        if rows < _MIN_BAD_ROWS or rows <= alive * allowed:
+            return
+        raise self._blocked(
+            entity,
+            None,
+            f"source {self.source.name}, entity {entity.name}: {rows} of {alive} rows are no longer there, more than "
+            f"the {allowed:.0%} allowed (rule {self.source.name}.{entity.name}.{HELD_RULE}); an incomplete export "
+            "looks like that",
+            [load.load_id for load in undecided],
+        )
 
     def _repeated(self, entity: MappedEntity) -> str:
         """SELECT of tonight's rows (ids) that were delivered before in the same words.

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from customer_tiering.gate.expectations.values import TEXT_PREFIX
-from customer_tiering.gate.suites import OnFailure, Rule, Suite, SuiteError, load_suite
+from customer_tiering.gate.suites import OnFailure, Rule, Suite, SuiteError
 from customer_tiering.inputs.mapping import MappedEntity, MappedSource
 from customer_tiering.inputs.tables import EARLIEST_DAY, Column, spoken_levels
 from customer_tiering.sources.base import MALFORMED_COLUMN
@@ -30,10 +30,8 @@ def text_column(column: str) -> str:
 def input_suite(source: MappedSource, entity: MappedEntity, folder: Path) -> Suite:
     """All rules of an input table of a source, those of ``folder`` included. Raises ``SuiteError``."""
     rules = [*_row_rules(source, entity), *_column_rules(source, entity), *_table_rules(source, entity)]
-    rules += _shared_rules(source, entity, folder / f"{entity.name}.yml")
-    own = folder / source.name / f"{entity.name}.yml"
-    if own.is_file():
-        rules += load_suite(own).expectations
+    for path in (folder / f"{entity.name}.yml", folder / source.name / f"{entity.name}.yml"):
+        rules += _rules_of_judgement(source, entity, path)
     return Suite(source=source.name, entity=entity.name, expectations=tuple(rules))
 
 
@@ -221,8 +219,8 @@ def _table_rules(source: MappedSource, entity: MappedEntity) -> list[Rule]:
     return rules
 
 
-def _shared_rules(source: MappedSource, entity: MappedEntity, path: Path) -> list[Rule]:
-    """Rules of judgement of the input table, as far as the source maps the columns that they need."""
+def _rules_of_judgement(source: MappedSource, entity: MappedEntity, path: Path) -> list[Rule]:
+    """The rules of a file, as far as the source maps the columns that they name or ``needs`` lists."""
     if not path.is_file():
         return []
     content = yaml.safe_load(path.read_text(encoding="utf-8"))

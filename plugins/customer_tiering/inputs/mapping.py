@@ -212,6 +212,8 @@ class TableMapping(BaseModel):
     delimiter: str = ","
     cursor: str | None = None
     """The database column by which changed rows are found; default: the one mapped to the table's version."""
+    deletes: Literal["compare"] | None = None
+    """compare: keys that the table, or the newest file (a full export then), no longer has are deleted rows."""
     look_back_days: int = Field(default=3, ge=0)
     """How many days behind its last change a table is read again, for what was committed late."""
     columns: dict[str, ColumnMapping]
@@ -428,6 +430,7 @@ def mapped_source(
                 cursor=landed[cursor] if cursor else None,
                 look_back_days=mapping.look_back_days,
                 key_columns=_key_columns(declared, mapping, landed),
+                compares_keys=mapping.deletes == "compare",
                 files=mapping.files,
                 format=mapping.format or _format(mapping.files),
                 encoding=mapping.encoding,
@@ -459,8 +462,9 @@ def _defaults(declared: InputTable, mapping: TableMapping) -> dict[str, ColumnMa
 
 
 def _key_columns(declared: InputTable, mapping: TableMapping, landed: Dict[str, str]) -> tuple[str, ...]:
-    """Landed columns of a table that its key is made of; none where a part of the key is not the source's own."""
-    if mapping.table is None or any(name not in mapping.columns for name in declared.key):
+    """Landed columns that the key is made of; none where a part of it is not the source's own, or no one counts."""
+    counts = mapping.table is not None or mapping.deletes is not None
+    if not counts or any(name not in mapping.columns for name in declared.key):
         return ()
     return tuple(dict.fromkeys(landed[native] for name in declared.key for native in mapping.columns[name].native))
 

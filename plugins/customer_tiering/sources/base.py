@@ -19,6 +19,11 @@ MALFORMED_COLUMN = "_malformed"
 LOAD_COLUMN = "_dlt_load_id"
 
 
+def gone_table(entity: str) -> str:
+    """Where in landing the keys lie that an entity no longer has at its source."""
+    return f"{entity}_gone"
+
+
 @dataclass(frozen=True)
 class Entity:
     """One table, file series or sheet of a source, as it is extracted.
@@ -38,6 +43,8 @@ class Entity:
     look_back_days: int = 0
     # Columns that name a row in the table, by which its rows are counted there and in landing.
     key_columns: tuple[str, ...] = ()
+    # Whether keys that the table, or the newest file, no longer has are deleted rows.
+    compares_keys: bool = False
     files: str | None = None
     format: FileFormat = "csv"
     encoding: str = "utf-8"
