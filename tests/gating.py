@@ -25,7 +25,14 @@ AS_OF = date(2026, 3, 30)
 class Gated:
     """A mapped source with its landing and warehouse. ``said`` is what a profile says of the source."""
 
-    def __init__(self, root: Path, connection: duckdb.DuckDBPyConnection, name: str, said: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        root: Path,
+        connection: duckdb.DuckDBPyConnection,
+        name: str,
+        said: Mapping[str, Any],
+        data_begins: str | None = None,
+    ) -> None:
         self.root, self.connection = root, connection
         location = SourceLocation.model_validate({"url": "sqlite:///x"} | dict(said) if "path" not in said else said)
         self.source = mapped_source(
@@ -36,6 +43,7 @@ class Gated:
             missing=location.missing,
             zone=location.zone or "Asia/Shanghai",
             business_zone="Asia/Shanghai",
+            data_begins=data_begins,
         )
         self.location = location.path or location.url or ""
 
@@ -74,11 +82,11 @@ class Gated:
 
 
 @contextmanager
-def gated(root: Path, name: str, said: Mapping[str, Any]) -> Iterator[Gated]:
+def gated(root: Path, name: str, said: Mapping[str, Any], data_begins: str | None = None) -> Iterator[Gated]:
     schema = PROJECT_ROOT / "plugins/customer_tiering/warehouse/schema.sql"
     with duckdb.connect() as connection:
         connection.execute(schema.read_text("utf-8"))
         make_build_inputs(connection)
         version = land_rules(connection, load_rules(load_profile("sample")), AS_OF)
         land_as_of_dates(connection, [PlannedNight(AS_OF, version, "run")])
-        yield Gated(root, connection, name, said)
+        yield Gated(root, connection, name, said, data_begins)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class TieringError(Exception):
     """A failure the operator can act on.
@@ -69,3 +72,10 @@ class TargetError(PublishError):
 
 class TrainingRefused(TieringError):
     """There is too little data for a churn model worth the name; the rule signals stand alone."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: the one that was probably meant, else all there are."""
+    names = list(known)
+    close = get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(names)}"

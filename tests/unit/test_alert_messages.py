@@ -209,7 +209,19 @@ def test_a_digest_fits_the_room_of_its_channel() -> None:
     shown = sum(line.startswith("- ") for line in letter.body.splitlines())
     assert 0 < shown < 20
     assert f"另有 {30 - shown} 条" in letter.body
-    assert sum(line.startswith("- ") for line in digest(messages, room=1).body.splitlines()) == 1
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_name_that_is_none_leaves_room_for_the_others(language: str) -> None:
+    swallowed = "上海某某设备有限公司," * 400
+    messages = [message(customer_name=swallowed, owner=swallowed, customer_id=swallowed), message(2), message(3)]
+    letter = digest(messages, language, room=682)
+    assert len(letter.title) + len(letter.body) <= 682
+    assert all(name in letter.body for name in (swallowed[:79] + "…", "Name 2", "Name 3"))
+    notice = message(line=Line("notice", "held_night", "chat", "operators"), facts={"reason": swallowed})
+    letter = digest([notice], language, room=682)
+    assert len(letter.title) + len(letter.body) <= 682
+    assert letter.body.endswith(letter.letter_id)
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

@@ -43,7 +43,12 @@ class Features:
             self.connection.execute(f"create table {name} ({columns})")
         models = {name: name for name in TABLES}
         self.steps = []
-        for name in ("int_customer_as_of", *(f"int_churn_{topic}" for topic in TOPICS), "int_churn_features"):
+        for name in (
+            "int_customer_as_of",
+            "int_order_coverage",
+            *(f"int_churn_{topic}" for topic in TOPICS),
+            "int_churn_features",
+        ):
             self.steps.append(f"create or replace table {name} as {render_model(name, models)}")
             models[name] = name
 

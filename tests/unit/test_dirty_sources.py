@@ -111,6 +111,16 @@ def test_placeholders_for_days_are_kept_out_and_told(day: str, erp: Erp) -> None
         assert source.accepted("orders", "order_id") == [("O1",)]
 
 
+def test_what_happened_before_the_data_begins_is_kept_out_and_told(erp: Erp) -> None:
+    erp.add("orders", order_no="O2", customer_code="C1", order_date="2019-12-31", status="confirmed", net_amount="5")
+    erp.add("customers", customer_code="C2", customer_name="乙", registered_on="2015-06-01")
+    with gated(erp.root, "erp", erp.said(), data_begins="2020-01-01") as source:
+        source.night()
+        assert ("erp.orders.ordered_on_plausible", KEPT_OUT) in source.broken()
+        assert source.accepted("orders", "order_id") == [("O1",)]
+        assert ("C2", date(2015, 6, 1)) in source.accepted("customers", "customer_id, registered_on")
+
+
 def test_a_placeholder_for_a_day_that_nobody_needs_costs_the_day_only(erp: Erp) -> None:
     erp.add("customers", customer_code="C2", customer_name="乙", registered_on="1900-01-01")
     with gated(erp.root, "erp", erp.said()) as source:

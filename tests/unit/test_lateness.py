@@ -144,7 +144,7 @@ def test_only_nights_of_the_schedule_are_late(company: Profile) -> None:
     ("keys", "problem"),
     [
         ({"deadline": "25:00"}, "deadline: String should match pattern"),
-        ({"deadline": "06:00", "schedule": "0 2 * * 1-5"}, "deadline: Value error, a deadline needs a schedule of one"),
+        ({"deadline": "06:00", "schedule": "0 2 * * 1-5"}, "deadline: a deadline needs a schedule of one"),
     ],
 )
 def test_a_deadline_that_makes_no_sense_is_refused(

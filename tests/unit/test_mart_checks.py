@@ -10,14 +10,12 @@ from typing import Any
 import duckdb
 import pytest
 
-from customer_tiering.company.workspace import PROJECT_ROOT, Workspace
+from customer_tiering.company.workspace import Workspace
 from customer_tiering.errors import GateBlocked, TieringError
-from customer_tiering.gate.suites import load_suites
 from customer_tiering.publish import snapshot
-from customer_tiering.release.mart_checks import MARTS, check_marts
+from customer_tiering.release.mart_checks import check_marts, mart_suites
 
 FIRST, SECOND = date(2024, 3, 30), date(2024, 3, 31)
-SUITES = {key: suite for key, suite in load_suites(PROJECT_ROOT / "expectations").items() if key[0] == MARTS}
 # Half of the customers in each tier, spends around 10 000.
 USUAL: dict[str, Any] = {"customers": 100, "strategic": 50, "spend": 10_000}
 
@@ -141,6 +139,6 @@ def test_a_missing_mart_is_an_error(company: Company) -> None:
 
 
 def test_every_published_mart_that_is_judged_must_not_be_empty() -> None:
-    for suite in SUITES.values():
+    for suite in mart_suites():
         assert f"marts.{suite.entity}.not_empty" in {rule.rule for rule in suite.expectations}
         assert {rule.meta.on_failure for rule in suite.expectations} <= {"block", "warn"}

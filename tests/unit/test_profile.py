@@ -106,34 +106,37 @@ def test_an_empty_file_lists_every_missing_key(folder: Path) -> None:
     [
         ({"sources": {"shop": {"path": "x"}}}, "sources.shop.tables: Field required"),
         ({"sources": {}}, "sources: Dictionary should have at least 1 item"),
-        ({"sources": {"erp": {"path": "x"}}}, "sources.erp: Value error, tables.customers: say files"),
+        ({"sources": {"erp": {"path": "x"}}}, "sources.erp.tables.customers: say files"),
         (
             {"sources": {"shop": {"path": "x", "tables": {"order": {"files": "x", "columns": {}}}}}},
-            "sources.shop.tables: Value error, tables.order.there is no input table 'order'; did you mean orders?",
+            "sources.shop.tables.order: there is no such input table; did you mean orders?",
         ),
         (
             {"sources": {"shop": {"path": "x", "tables": {"customers": {"files": "x", "columns": {"regoin": "N"}}}}}},
             "tables.customers.columns.regoin: customers has no such column; did you mean region?",
         ),
-        ({"timezone": "Asia/Peking"}, "timezone: Value error, unknown time zone 'Asia/Peking'"),
+        ({"timezone": "Asia/Peking"}, "timezone: unknown time zone 'Asia/Peking'"),
         (
             {"sources": {"erp": {"connection": "erp", "path": "x"}}},
-            "sources.erp: Value error, give exactly one of connection, url, path",
+            "sources.erp: give exactly one of connection, url, url_from, path",
         ),
-        ({"sources": {"erp": {}}}, "sources.erp: Value error, give exactly one of connection, url, path"),
-        ({"channels": {"mail": {}}}, "channels.mail: Value error, give exactly one of connection, url"),
+        ({"sources": {"erp": {}}}, "sources.erp: give exactly one of connection, url, url_from, path"),
+        ({"channels": {"mail": {}}}, "channels.mail: give exactly one of connection, url"),
         (
             {"channels": {"mail": {"url": "x://", "connection": "y"}}},
-            "channels.mail: Value error, give exactly one of connection, url",
+            "channels.mail: give exactly one of connection, url",
         ),
-        ({"sources": {"erp": {"folder": "x"}}}, "sources.erp.folder: Extra inputs are not permitted"),
+        (
+            {"sources": {"erp": {"folder": "x"}}},
+            "sources.erp.folder: there is no such key; there are connection, label_en, ",
+        ),
         (
             {"postgres_target": {}},
-            "postgres_target: Value error, give exactly one of connection, url_from",
+            "postgres_target: give exactly one of connection, url_from",
         ),
         (
             {"postgres_target": {"url": "postgresql://u:hunter2@h/d"}},
-            "postgres_target.url: Extra inputs are not permitted",
+            "postgres_target.url: there is no such key; did you mean url_from?",
         ),
         (
             {"postgres_target": {"url_from": "postgresql://u:hunter2@h/d"}},
@@ -143,20 +146,35 @@ def test_an_empty_file_lists_every_missing_key(folder: Path) -> None:
             {"postgres_target": {"connection": "bi", "schema": "marts; drop"}},
             "postgres_target.schema: String should match pattern",
         ),
-        ({"colour": "red"}, "colour: Extra inputs are not permitted"),
+        ({"colour": "red"}, "colour: there is no such key; there are alerts, "),
         ({"currency": "yuan"}, "currency: String should match pattern"),
         ({"keep_snapshots": 1}, "keep_snapshots: Input should be greater than or equal to 2"),
         ({"language": "fr"}, "language: Input should be 'en' or 'zh'"),
         ({"headline_scheme": None}, "headline_scheme: Field required"),
-        ({"sample_company": {"customer": 3}}, "sample_company.customer: Extra inputs are not permitted"),
+        ({"sample_company": {"customer": 3}}, "sample_company.customer: there is no such key; did you mean customers?"),
     ],
 )
 def test_a_mistake_names_its_key(changes: dict[str, Any], expected: str, folder: Path) -> None:
     write(folder, **changes)
     error = refusal()
-    assert error.problem.startswith("profile small: ")
+    assert error.problem.startswith("profile small, small.yml: line ")
     assert expected in error.problem
-    assert error.next_step == "fix small.yml"
+    assert error.next_step == "correct the file"
+
+
+def test_every_mistake_has_its_line(folder: Path) -> None:
+    (folder / "small.yml").write_text(
+        "label_en: Small\nlabel_zh: 小\ntimezone: Asia/Shanghai\ncurrency: CNY\nheadline_scheme: rfm\nsources:\n"
+        "  shop:\n    path: x\n    tables:\n      orders:\n        files: o.csv\n        encodign: gbk\n"
+        "        columns:\n          order_id: {colum: No}\nkeep_snapshot: 3\n",
+        encoding="utf-8",
+    )
+    first, second, last = refusal().problem.removeprefix("profile small, small.yml: ").splitlines()
+    assert first == "line 12, sources.shop.tables.orders.encodign: there is no such key; did you mean encoding?"
+    assert second.startswith(
+        "line 14, sources.shop.tables.orders.columns.order_id.colum: there is no such key; did you"
+    )
+    assert last == "line 15, keep_snapshot: there is no such key; did you mean keep_snapshots?"
 
 
 def test_a_secret_in_a_rejected_key_is_not_repeated(folder: Path) -> None:

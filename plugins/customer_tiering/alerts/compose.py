@@ -16,6 +16,7 @@ from customer_tiering.alerts.messages import NOTICE, Letter, Message
 
 _ORDER = ("newly_high", "down", "to_pending", "moved", "up", "from_pending", "no_longer_high")
 """Of a digest that is too long the first ones are shown."""
+_LONGEST_NAME = 80
 
 
 class Words(Protocol):
@@ -83,6 +84,7 @@ def compose(messages: list[Message], recipient: str, channel: str, room: int, st
                 break
             shown -= 1
     title, body = (str(text).strip() for text in texts)
+    body = _within(room - len(title), body)
     return Letter(letter_id, channel, recipient, title, body, messages[0].line.subject == NOTICE, tuple(messages))
 
 
@@ -92,6 +94,14 @@ def test_letter(channel: str, recipient: str, company: str, language: str) -> Le
     title = str(template.notice_title("test", company, "")).strip()
     body = str(template.notice_body("test", {"channel": channel}, letter_id)).strip()
     return Letter(letter_id, channel, recipient, title, body, False, ())
+
+
+def _within(room: int, body: str) -> str:
+    """The body, cut to the room before its last line, which is the message's id."""
+    if len(body) <= room:
+        return body
+    text, _, last = body.rpartition("\n")
+    return f"{text[: max(room - len(last) - 2, 0)]}…\n{last}"
 
 
 def _rank(message: Message) -> int:
@@ -104,15 +114,20 @@ def _view(message: Message, style: Style) -> dict[str, Any]:
         "id": message.message_id,
         "subject": message.line.subject,
         "scheme": message.line.scheme,
-        "customer_id": message.customer_id,
-        "customer_name": message.customer_name,
-        "owner": message.owner,
+        "customer_id": _short(message.customer_id),
+        "customer_name": _short(message.customer_name),
+        "owner": _short(message.owner),
         "before": style.words.label(message.line.scheme, message.from_state),
         "after": style.words.label(message.line.scheme, message.to_state),
         "direction": message.direction,
         "as_of_date": message.as_of_date,
         "facts": message.facts,
     }
+
+
+def _short(name: str) -> str:
+    """A name as it is shown: one that is no name (two rows run into one) must not take the room of all others."""
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
 
 
 @cache

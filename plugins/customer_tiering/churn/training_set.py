@@ -27,6 +27,7 @@ _MAX_ROWS = 300_000
 _MODELS = (
     "int_as_of_dates",
     "int_customer_as_of",
+    "int_order_coverage",
     "int_churn_settings",
     *(f"int_churn_{topic}" for topic in ("orders", "products", "service", "engagement", "payments", "tiers")),
     "int_churn_features",
@@ -63,9 +64,10 @@ def build_training_set(
             connection.execute(warehouse_schema())
             settings = _settings(connection, manifest.rules_version)
             row = connection.execute(
-                "select min(ordered_on), max(ordered_on) from intermediate.int_customer_days "
-                "where order_count > 0 and ordered_on <= ?",
-                [manifest.night],
+                "select min(data_begins_on), max(ordered_on) from intermediate.int_customer_days "
+                "inner join intermediate.int_order_coverage on as_of_date = $night and ordered_on <= $night "
+                "where order_count > 0",
+                {"night": manifest.night},
             ).fetchone()
             begins, ends = row or (None, None)
             horizon = int(settings["churn_horizon_days"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections import Counter
@@ -142,8 +143,9 @@ def _refuse_gaps(proposals: list[Proposal]) -> None:
         if proposal.table:
             mapping = TableMapping.model_validate(proposal.found.place | {"columns": proposal.columns})
             if problems := check_columns(proposal.table, mapping):
+                wrong = "; ".join(f"{'.'.join(where)}: {message}" for where, message in problems)
                 raise TieringError(
-                    f"{proposal.found.name} as {proposal.table}: {'; '.join(problems)}",
+                    f"{proposal.found.name} as {proposal.table}: {wrong}",
                     f"say which with --column {proposal.table}.<column>=<yours>; "
                     f"yours are: {', '.join(proposal.found.columns)}",
                 )
@@ -157,13 +159,15 @@ def _write_and_try(name: str, path: Path, zone: str, currency: str, headline: st
     from customer_tiering.onboard.write import headline_of, profile_yaml, sources_of, write_cuts
 
     scheme = headline or headline_of(proposals)
+    sources, variables = sources_of(name, proposals)
+    os.environ.update(variables)
     content: dict[str, Any] = {
         "label_en": name.replace("_", " ").capitalize(),
         "label_zh": name,
         "timezone": zone,
         "currency": currency,
         "headline_scheme": scheme,
-        "sources": sources_of(proposals),
+        "sources": sources,
     }
     mapped = {proposal.table: proposal.columns for proposal in proposals if proposal.table}
     missing = gaps(set(mapped), has_cost="cost_amount" in mapped.get("order_lines", {}))
@@ -190,6 +194,8 @@ def _write_and_try(name: str, path: Path, zone: str, currency: str, headline: st
         say(f"wrote {profile.folder / 'seeds'}: tier A above {high:,.0f}, C below {low:,.0f} {currency} a year")
     old = tried.newest_order is not None and _yesterday(ZoneInfo(zone)) - tried.newest_order > _OLD
     as_of = f" AS_OF={tried.newest_order}   (the day of the last order)" if old else ""
+    for variable in variables:
+        say(f"The database URL holds a password, so the profile does not: export {variable}='…' where the nights run")
     say(f"Next step 下一步: make run PROFILE={name}{as_of}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,6 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from customer_tiering.company.alert_settings import AlertSettings
+from customer_tiering.company.mistakes import Mistake, of_validation, told
 from customer_tiering.company.release_limits import ReleaseLimits
 from customer_tiering.company.workspace import Workspace, project_root
 from customer_tiering.errors import ProfileError
@@ -22,16 +24,18 @@ from customer_tiering.inputs.mapping import MappedSource, TableMapping, check_co
 NAME = r"^[a-z][a-z0-9_]*$"
 """What a profile may be called; its folders have that name."""
 SOURCE_NAME = r"^[a-z][a-z0-9_]{0,62}$"
+VARIABLE = r"^[A-Z][A-Z0-9_]*$"
 
 
 class SourceLocation(BaseModel):
-    """A source: where it lives (an Airflow connection id, a database URL, or a folder), and how its tables map onto the
-    input tables."""
+    """A source: where it lives (an Airflow connection id, a database URL, an environment variable that holds one, or a
+    folder), and how its tables map onto the input tables."""
 
     model_config = ConfigDict(extra="forbid")
 
     connection: str | None = None
     url: str | None = None
+    url_from: str | None = Field(default=None, pattern=VARIABLE)
     path: str | None = None
     label_en: str | None = None
     label_zh: str | None = None
@@ -46,23 +50,19 @@ class SourceLocation(BaseModel):
     def _known_zone(cls, value: str | None) -> str | None:
         return known_timezone(value) if value else value
 
-    @field_validator("tables")
-    @classmethod
-    def _fits_the_input_tables(cls, value: dict[str, TableMapping]) -> dict[str, TableMapping]:
-        problems = [f"tables.{name}.{problem}" for name, item in value.items() for problem in check_columns(name, item)]
-        if problems:
-            raise ValueError("; ".join(problems))
-        return value
-
     @model_validator(mode="after")
     def _one_place(self) -> SourceLocation:
-        if sum(value is not None for value in (self.connection, self.url, self.path)) != 1:
-            raise ValueError("give exactly one of connection, url, path")
-        for name, item in self.tables.items():
-            if (item.files is None) == (self.path is not None):
-                place = "files (it lies in a folder)" if self.path is not None else "table (it is a database)"
-                raise ValueError(f"tables.{name}: say {place}")
+        if sum(value is not None for value in (self.connection, self.url, self.url_from, self.path)) != 1:
+            raise ValueError("give exactly one of connection, url, url_from, path")
         return self
+
+    def mistakes(self) -> Iterator[Mistake]:
+        """What the input tables do not know, or the place of the source does not have."""
+        for name, item in self.tables.items():
+            yield from ((("tables", *where), message) for where, message in check_columns(name, item))
+            if (item.files is None) == (self.path is not None):
+                place = "files (it lies in a folder)" if self.path is not None else "table or query (it is a database)"
+                yield ("tables", name), f"say {place}"
 
 
 def known_timezone(value: str) -> str:
@@ -109,7 +109,7 @@ class PostgresTarget(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     connection: str | None = None
-    url_from: str | None = Field(default=None, pattern=r"^[A-Z][A-Z0-9_]*$")
+    url_from: str | None = Field(default=None, pattern=VARIABLE)
     schema_name: str | None = Field(default=None, alias="schema", pattern=r"^[a-z][a-z0-9_]{0,47}$")
     """Schema of the marts, made and replaced as a whole; ``<profile>_marts`` by default."""
     read_role: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")
@@ -134,6 +134,9 @@ class Profile(BaseModel):
     timezone: str
     currency: str = Field(pattern=r"^[A-Z]{3}$")
     headline_scheme: str
+    data_begins: date | None = None
+    """The first day of business in the data. Orders, payments and the like of earlier days (placeholders, leftovers of
+    an older system) are told and kept out."""
     schedule: str = "0 2 * * *"
     deadline: str | None = Field(default=None, pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")
     """Local time HH:MM at which a scheduled night has to be published; operators are told when it is not."""
@@ -203,6 +206,7 @@ class Profile(BaseModel):
             missing=configured.missing,
             zone=configured.zone or self.timezone,
             business_zone=self.timezone,
+            data_begins=str(self.data_begins) if self.data_begins else None,
         )
 
     def resolve_location(self, source: str) -> str:
@@ -214,6 +218,8 @@ class Profile(BaseModel):
         location = self.sources[source]
         if location.connection:
             return _airflow_connection_uri(location.connection)
+        if location.url_from:
+            return self._from_environment(location.url_from, f"source {source}")
         return self.fill_placeholders(location.path or location.url or "", what=f"source {source}")
 
     def resolve_channel(self, channel: str) -> str:
@@ -230,11 +236,14 @@ class Profile(BaseModel):
             raise ProfileError(f"profile {self.name} names no postgres_target", "add one, see docs/bi.md, Postgres")
         if target.connection:
             return _airflow_connection_uri(target.connection)
-        url = os.environ.get(target.url_from or "", "")
+        return self._from_environment(target.url_from or "", "postgres_target")
+
+    def _from_environment(self, variable: str, what: str) -> str:
+        url = os.environ.get(variable, "")
         if not url:
             raise ProfileError(
-                f"profile {self.name}: postgres_target reads {target.url_from}, and that variable is not set",
-                f"export {target.url_from}=postgresql://user:password@host:5432/database where the nights run",
+                f"profile {self.name}: {what} reads {variable}, and that variable is not set",
+                f"export {variable}=postgresql://user:password@host:5432/database where the nights run",
             )
         return url
 
@@ -287,16 +296,22 @@ def load_profile(name: str) -> Profile:
             f"use one of them, or set the company up: tiering init {name} --from <file, folder or database URL>",
         )
     path = profiles_folder() / f"{name}.yml"
+    text = path.read_bytes()
+    mistakes: list[Mistake] = []
     try:
-        raw = yaml.safe_load(path.read_bytes()) or {}
+        raw = yaml.safe_load(text) or {}
         if not isinstance(raw, dict):
             raise ProfileError(f"profile {name}: {path.name} is not a mapping of keys to values", "correct the file")
-        return Profile.model_validate({"name": name, **_filled_in(raw)})
+        profile = Profile.model_validate({"name": name, **_filled_in(raw)})
+        for source, location in profile.sources.items():
+            mistakes += ((("sources", source, *where), message) for where, message in location.mistakes())
     except yaml.YAMLError as error:
         raise ProfileError(f"profile {name}: {path.name} is not valid YAML: {error}", "correct the file") from error
     except ValidationError as error:
-        lines = "; ".join(f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors())
-        raise ProfileError(f"profile {name}: {lines}", f"fix {path.name}") from error
+        mistakes = of_validation(error, Profile.model_json_schema())
+    if mistakes:
+        raise ProfileError(f"profile {name}, {path.name}: {told(mistakes, text)}", "correct the file")
+    return profile
 
 
 def _filled_in(raw: dict[str, Any]) -> dict[str, Any]:

@@ -35,6 +35,8 @@ class Landed:
         self.entity = entity
         self.keys = ", ".join(quote(column) for column in entity.key_columns)
         self.connection = duckdb.connect()
+        self.lacks: frozenset[str] = frozenset()
+        """Columns that no load has, because the mapping did not name them: what was landed has to be landed anew."""
         loads = completed_loads(landing, source.name)
         for view, table, columns in (
             ("landed", entity.name, entity.columns),
@@ -44,15 +46,22 @@ class Landed:
             files = [str(path) for load in loads for path in sorted(folder.glob(f"{load.load_id}.*.parquet"))]
             names = ", ".join(map(quote, columns))
             rows = f"read_parquet([{', '.join(map(literal, files))}], union_by_name = true)"
-            if not files:
+            if files and table == entity.name:
+                self.lacks = frozenset(columns) - self._columns_of(rows)
+                added = "".join(f", cast(null as varchar) as {quote(column)}" for column in sorted(self.lacks))
+                rows = f"(select *{added} from {rows})"
+            elif not files:
                 empty = ", ".join(f"cast(null as varchar) as {quote(column)}" for column in (*columns, LOAD_COLUMN))
                 rows = f"(select {empty} where false)"
             listed = ", ".join(filter(None, [names, f"cast({LOAD_COLUMN} as double) as _load"]))
             self.connection.execute(f"create view {view} as select {listed} from {rows}")
 
+    def _columns_of(self, rows: str) -> frozenset[str]:
+        return frozenset(name for name, *_ in self.connection.execute(f"describe select * from {rows}").fetchall())
+
     def low_mark(self, bound: str) -> str | None:
         """The cursor from which on rows are read again: the greatest that was landed, less the days of look-back."""
-        if self.entity.cursor is None:
+        if self.entity.cursor is None or self.lacks:
             return None
         cursor = quote(self.entity.cursor)
         row = self.connection.execute(f"select max({cursor}) from landed where {cursor} < ?", [bound]).fetchone()

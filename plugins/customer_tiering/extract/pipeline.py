@@ -200,12 +200,14 @@ def _dlt_source(source: Source, location: str, landing: Path, as_of: date, whole
                 known = Landed(source, entity, landing)
                 yield table_resource(entity, location, _cursor_bound(as_of), known, whole=bool(whole))
             else:
-                yield _file_resource(source, entity, Path(location), as_of)
+                anew = bool(Landed(source, entity, landing).lacks)
+                yield _file_resource(source, entity, Path(location), as_of, anew=anew)
 
     return landed()
 
 
-def _file_resource(source: Source, entity: Entity, folder: Path, as_of: date) -> Any:
+def _file_resource(source: Source, entity: Entity, folder: Path, as_of: date, *, anew: bool) -> Any:
+    """A dlt resource of the rows of new and changed files; of all files, where they are to be landed ``anew``."""
     import dlt
     import pyarrow as pa
 
@@ -213,6 +215,8 @@ def _file_resource(source: Source, entity: Entity, folder: Path, as_of: date) ->
     def rows() -> Iterator[pa.Table]:
         # dlt commits this state together with the load, so a crash forgets both or keeps both.
         landed: dict[str, dict[str, Any]] = dlt.current.resource_state().setdefault("files", {})
+        if anew:
+            landed.clear()
         count = 0
         for path in files.entity_files(source, entity, folder, as_of):
             known = landed.get(path.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -40,21 +41,14 @@ def check_tables(source: Source, url: str) -> None:
                 "check the url in the profile",
             )
     try:
-        inspector = sa.inspect(engine)
-        tables = set(inspector.get_table_names()) | set(inspector.get_view_names())
         for entity in source.entities:
-            if entity.table not in tables:
+            present = _columns_of(source, entity, engine)
+            if missing := [entity.header(name) for name in entity.columns if entity.header(name) not in present]:
+                place = f"table {entity.table}" if entity.table else "the query"
                 raise SourceError(
-                    f"source {source.name}, entity {entity.name}: there is no table {entity.table!r} "
-                    f"(there are: {', '.join(sorted(tables)) or 'none'})",
-                    "check the url in the profile and the rights of its user",
-                )
-            present = {column["name"] for column in inspector.get_columns(entity.table)}
-            if missing := [column for column in entity.columns if entity.header(column) not in present]:
-                raise SourceError(
-                    f"source {source.name}, entity {entity.name}: table {entity.table} has no column "
+                    f"source {source.name}, entity {entity.name}: {place} has no column "
                     f"{', '.join(missing)} (it has: {', '.join(sorted(present))})",
-                    "correct the mapping of the source in the profile, or the table",
+                    f"correct the mapping of the source in the profile, or {place}",
                 )
     except sa.exc.SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).splitlines()[0]
@@ -65,6 +59,43 @@ def check_tables(source: Source, url: str) -> None:
         ) from error
     finally:
         engine.dispose()
+
+
+def _columns_of(source: Source, entity: Entity, engine: sa.Engine) -> set[str]:
+    where = f"source {source.name}, entity {entity.name}"
+    if entity.query:
+        try:
+            with engine.connect() as connection:
+                return set(connection.execute(sa.select(sa.text("*")).select_from(_rows(entity)).limit(0)).keys())
+        except sa.exc.DBAPIError as error:
+            raise SourceError(
+                f"{where}: the query cannot be run: {str(error.orig).splitlines()[0]}",
+                "correct the query in the profile; it is one select, without a semicolon at its end",
+            ) from error
+    inspector = sa.inspect(engine)
+    schema, name = _table_name(entity)
+    tables = {*inspector.get_table_names(schema), *inspector.get_view_names(schema)}
+    if name not in tables:
+        raise SourceError(
+            f"{where}: there is no table {entity.table!r} (there are: {', '.join(sorted(tables)) or 'none'})",
+            "check the url in the profile and the rights of its user; a table of another schema is schema.name",
+        )
+    return {column["name"] for column in inspector.get_columns(name, schema)}
+
+
+def _table_name(entity: Entity) -> tuple[str | None, str]:
+    schema, _, name = (entity.table or "").rpartition(".")
+    return schema or None, name
+
+
+def _rows(entity: Entity) -> sa.FromClause:
+    """What the rows are selected from."""
+    if entity.query:
+        # A colon in the query is a colon, not a parameter.
+        text = sa.text(re.sub(r"(?<!:):(?!:)", r"\\:", entity.query))
+        return text.columns(*(sa.column(entity.header(name)) for name in entity.columns)).subquery("delivered")
+    schema, name = _table_name(entity)
+    return sa.table(name, schema=schema)
 
 
 def rows_of_the_future(source: Source, url: str, bound: str) -> dict[str, int]:
@@ -78,7 +109,7 @@ def rows_of_the_future(source: Source, url: str, bound: str) -> dict[str, int]:
                 if entity.cursor is None:
                     continue
                 cursor = sa.cast(sa.column(entity.header(entity.cursor or "")), sa.Text)
-                query = sa.select(sa.func.count()).select_from(sa.table(entity.table or "")).where(cursor >= bound)
+                query = sa.select(sa.func.count()).select_from(_rows(entity)).where(cursor >= bound)
                 counts[entity.name] = int(connection.execute(query).scalar_one())
     finally:
         engine.dispose()
@@ -92,7 +123,7 @@ def keys_at_source(entity: Entity, url: str, bound: str, *, however_many: bool =
     keys: list[Any] = [
         sa.cast(sa.column(entity.header(column)), sa.Text).label(column) for column in entity.key_columns
     ]
-    wanted = sa.select(*keys).select_from(sa.table(entity.table or "")).distinct()
+    wanted = sa.select(*keys).select_from(_rows(entity)).distinct()
     if entity.cursor:
         cursor = sa.cast(sa.column(entity.header(entity.cursor)), sa.Text)
         wanted = wanted.where(sa.or_(cursor.is_(None), cursor < bound))
@@ -111,24 +142,20 @@ def keys_at_source(entity: Entity, url: str, bound: str, *, however_many: bool =
 
 
 def table_resource(entity: Entity, url: str, bound: str, known: Landed, *, whole: bool = False) -> Any:
-    """A dlt resource of the table's rows that were not landed before, as text: from the last cursor less the look-back
-    on, or of the ``whole`` table, up to ``bound`` (excluded)."""
+    """A dlt resource of the rows of a table or query that were not landed before, as text: from the last cursor less
+    the look-back on, or of the ``whole`` table, up to ``bound`` (excluded)."""
 
-    if entity.table is None:
-        raise ValueError(f"entity {entity.name} is not declared as a table")
+    if entity.files is not None:
+        raise ValueError(f"entity {entity.name} is not declared as a table or query")
     low = None if whole else known.low_mark(bound)
 
-    def as_text(table: sa.Table) -> None:
-        for column in table.columns:
-            column.type = sa.Text()
-
-    def select_text(query: Any, table: sa.Table) -> Any:
-        texts = query.with_only_columns(
-            *(sa.cast(table.c[entity.header(name)], sa.Text).label(name) for name in entity.columns)
-        )
+    def select_text(_query: Any, _table: sa.Table) -> Any:
+        texts = sa.select(
+            *(sa.cast(sa.column(entity.header(name)), sa.Text).label(name) for name in entity.columns)
+        ).select_from(_rows(entity))
         if entity.cursor is None:
             return texts
-        cursor = table.c[entity.header(entity.cursor)]
+        cursor: sa.ColumnElement[Any] = sa.column(entity.header(entity.cursor))
         wanted = cursor < bound if low is None else sa.and_(cursor >= low, cursor < bound)
         return texts.where(sa.or_(cursor.is_(None), wanted))
 
@@ -138,18 +165,21 @@ def table_resource(entity: Entity, url: str, bound: str, known: Landed, *, whole
         nonlocal counter
         first, counter = counter + 1, counter + rows.num_rows
         return (
-            rows.append_column(FILE_COLUMN, pa.array([entity.table] * rows.num_rows, pa.string()))
+            rows.append_column(FILE_COLUMN, pa.array([entity.table or "query"] * rows.num_rows, pa.string()))
             .append_column(ROW_COLUMN, pa.array(range(first, counter + 1), pa.int64()))
             .append_column(MALFORMED_COLUMN, pa.nulls(rows.num_rows, pa.string()))
         )
 
+    # Every column arrives as text, whatever the database makes of it, and a query is in no catalog: nothing is looked
+    # up there.
+    metadata = sa.MetaData()
+    sa.Table(entity.name, metadata, *(sa.Column(name, sa.Text()) for name in entity.columns))
     resource = sql_table(
         credentials=url,
-        table=entity.table,
-        included_columns=[entity.header(column) for column in entity.columns],
+        table=entity.name,
+        metadata=metadata,
         backend="pyarrow",
         chunk_size=_CHUNK_ROWS,
-        table_adapter_callback=as_text,
         query_adapter_callback=select_text,
         write_disposition="append",
     )

@@ -70,13 +70,19 @@ def ensure_input_tables(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(f"alter table {name} add column if not exists _is_deleted boolean")
 
 
-def ensure_tables(connection: duckdb.DuckDBPyConnection, source: MappedSource) -> None:
-    """Create the tables of a source: a view of its accepted rows, its quarantine; add columns that it maps newly."""
+def ensure_tables(connection: duckdb.DuckDBPyConnection, source: MappedSource) -> frozenset[str]:
+    """Create the tables of a source: a view of its accepted rows, its quarantine; add columns that it maps newly.
+
+    Returns the input tables whose mapping is another one than that by which their rows were read.
+    """
     ensure_input_tables(connection)
+    mapped_anew = set()
     connection.execute("delete from meta.input_tables where source = ?", [source.name])
     for entity in source.entities:
         name = batch_table(source, entity)
         _start_over_where_kept_as_text(connection, source, entity)
+        if _start_over_where_mapped_anew(connection, source, entity):
+            mapped_anew.add(entity.name)
         columns = ", ".join(quote(column) for column in entity.mapped.declared.stored)
         connection.execute("insert into meta.input_tables values (?, ?)", [source.name, entity.name])
         connection.execute(
@@ -93,6 +99,7 @@ def ensure_tables(connection: duckdb.DuckDBPyConnection, source: MappedSource) -
         connection.execute(f"alter table {kept_out} add column if not exists _decision_id varchar")
         for column in entity.fields:
             connection.execute(f"alter table {kept_out} add column if not exists {quote(column)} varchar")
+    return frozenset(mapped_anew)
 
 
 def _start_over_where_kept_as_text(
@@ -106,11 +113,35 @@ def _start_over_where_kept_as_text(
         [name],
     ).fetchone()
     if old:
-        where = [source.name, entity.name]
         connection.execute(f"drop table {quote('raw', name)}")
-        connection.execute(f"drop table if exists {quote('quarantine', name)}")
-        for table in ("meta.gated_loads", "quarantine.failures", "meta.row_flags"):
-            connection.execute(f"delete from {table} where source = ? and entity = ?", where)
+        _start_over(connection, source, entity)
+
+
+def _start_over_where_mapped_anew(
+    connection: duckdb.DuckDBPyConnection, source: MappedSource, entity: MappedEntity
+) -> bool:
+    """Rows that were read by another mapping are read again from landing, so that a corrected mapping corrects."""
+    key, now = [source.name, entity.name], entity.mapped.fingerprint
+    row = connection.execute(
+        "select fingerprint from meta.mappings where source = ? and input_table = ?", key
+    ).fetchone()
+    if row == (now,):
+        return False
+    connection.execute("begin")
+    if row is not None:
+        _start_over(connection, source, entity)
+    connection.execute("insert or replace into meta.mappings values (?, ?, ?)", [*key, now])
+    connection.execute("commit")
+    return row is not None
+
+
+def _start_over(connection: duckdb.DuckDBPyConnection, source: MappedSource, entity: MappedEntity) -> None:
+    """Forget what the gate decided about an entity: its landed loads are gated again, decisions of people included."""
+    where = [source.name, entity.name]
+    connection.execute(f"delete from {quote('input_layer', entity.name)} where source = ?", [source.name])
+    connection.execute(f"drop table if exists {quote('quarantine', batch_table(source, entity))}")
+    for table in ("meta.gated_loads", "quarantine.failures", "meta.row_flags"):
+        connection.execute(f"delete from {table} where source = ? and entity = ?", where)
 
 
 class Gate:
@@ -138,10 +169,11 @@ class Gate:
         self.results_dir = results_dir
         self.run_time = run_time
         self._validator: Validator | None = None
+        self._mapped_anew: frozenset[str] = frozenset()
 
     def run(self) -> list[EntityAccount]:
         """Gate every entity, parents first. Raises ``GateBlocked`` or ``TieringError``."""
-        ensure_tables(self.connection, self.source)
+        self._mapped_anew = ensure_tables(self.connection, self.source)
         try:
             return [self._gate_entity(entity) for entity in self.source.entities]
         finally:
@@ -163,6 +195,11 @@ class Gate:
         self._collect_failures(entity, suite, outcomes)
         self._pardon(entity, suite)
         warnings = self._stop_or_warn(entity, suite, outcomes, loads)
+        if entity.name in self._mapped_anew:
+            warnings.append(
+                f"source {self.source.name}, entity {entity.name}: its mapping changed, so all {rows} rows that were "
+                "landed are read anew"
+            )
         account = self._move(entity, loads, warnings) if rows else self._move_nothing(entity, loads, warnings)
         return replace(
             account,
@@ -253,7 +290,33 @@ class Gate:
         return (
             f"select {texts}, {LOAD_COLUMN} || ':' || {ROW_COLUMN} as _row_id, {LOAD_COLUMN} as _load_id, "
             f"{ROW_COLUMN} as _row_number, {FILE_COLUMN} as _source_file, {MALFORMED_COLUMN} as _malformed, "
-            f"false as _reopened from read_parquet([{', '.join(map(literal, files))}], union_by_name = true)"
+            f"false as _reopened from {self._with_all_columns(entity, files)}"
+        )
+
+    def _with_all_columns(self, entity: MappedEntity, files: list[str]) -> str:
+        """What landed files hold. Files from before a column was mapped lack it; what was landed anew since then,
+        from the same file or (where a row has no key of its own) table, takes their place."""
+
+        def rows(paths: list[str]) -> str:
+            return f"read_parquet([{', '.join(map(literal, paths))}], union_by_name = true)"
+
+        lacking = {
+            path: absent
+            for path, names in self.connection.execute(
+                f"select file_name, list(name) from parquet_schema([{', '.join(map(literal, files))}]) group by all"
+            ).fetchall()
+            if (absent := frozenset(entity.columns) - set(names))
+        }
+        if not lacking:
+            return rows(files)
+        complete = [path for path in files if path not in lacking]
+        everywhere = frozenset.intersection(*lacking.values()) if not complete else frozenset[str]()
+        added = "".join(f", cast(null as varchar) as {quote(column)}" for column in sorted(everywhere))
+        if not complete or not (entity.files or entity.mapped.has_derived_key):
+            return f"(select *{added} from {rows(files)})"
+        return (
+            f"(select * from {rows(complete)} union all by name select * from {rows(list(lacking))} "
+            f"where {FILE_COLUMN} not in (select {FILE_COLUMN} from {rows(complete)}))"
         )
 
     def _stage_batch(self, entity: MappedEntity, loads: list[Load]) -> int:
@@ -274,8 +337,7 @@ class Gate:
             raise TieringError(
                 f"source {self.source.name}, entity {entity.name}: the landed rows cannot be read: "
                 f"{str(error).splitlines()[0]}",
-                "if a column was added to the declaration, land the source again from the start: remove its "
-                "folder under landing/",
+                "correct the mapping (a regular expression of it, for instance) and run the night again",
             ) from error
         return self._scalar(f"select count(*) from {quote('gate', name)}")
 

@@ -10,12 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from customer_tiering.gate.expectations.values import TEXT_PREFIX
-from customer_tiering.gate.suites import OnFailure, Rule, Suite, SuiteError
+from customer_tiering.gate.suites import OnFailure, Rule, Suite, load_suite
 from customer_tiering.inputs.mapping import MappedEntity, MappedSource
-from customer_tiering.inputs.tables import EARLIEST_DAY, Column, spoken_levels
+from customer_tiering.inputs.tables import Column, spoken_levels
 from customer_tiering.sources.base import MALFORMED_COLUMN
 
 # The night is held by it when a delivery is bad as a whole.
@@ -171,14 +169,15 @@ def _readable(build: _Builder, entity: MappedEntity, column: Column) -> Rule:
 def _plausible(build: _Builder, entity: MappedEntity, column: Column) -> Rule:
     en, zh = column.label_en.lower(), column.label_zh
     kept_out = column.required or column.name in (*entity.key, entity.version)
+    earliest = entity.mapped.earliest_day(column.name)
     return build.rule(
         f"{column.name}_plausible",
         "expect_column_values_to_be_plausible",
         {"column": text_column(column.name)},
         "quarantine" if kept_out else "repair",
-        f"the {en} lies before {EARLIEST_DAY} or in the future: a placeholder or a mistake"
+        f"the {en} lies before {earliest} or in the future: a placeholder or a mistake"
         + ("" if kept_out else "; the row counts without it"),
-        f"{zh}早于 {EARLIEST_DAY} 或在未来:占位或录入错误",
+        f"{zh}早于 {earliest} 或在未来:占位或录入错误",
     )
 
 
@@ -220,32 +219,11 @@ def _table_rules(source: MappedSource, entity: MappedEntity) -> list[Rule]:
 
 
 def _rules_of_judgement(source: MappedSource, entity: MappedEntity, path: Path) -> list[Rule]:
-    """The rules of a file, as far as the source maps the columns that they name or ``needs`` lists."""
+    """The rules of a file, as far as the source maps what they name or need."""
     if not path.is_file():
         return []
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    rules = []
-    for number, declared in enumerate(content["expectations"], start=1):
-        needs = declared.pop("needs", [])
-        filled = _filled(declared, {"{source}": source.name})
-        try:
-            rule = Rule.model_validate(filled)
-        except ValueError as error:
-            raise SuiteError(f"{path.name}: rule number {number}: {error}", "correct the file") from error
-        mapped_tables = entity.mapped.sources_of_table
-        columns = {part.removeprefix(TEXT_PREFIX) for part in (*rule.columns, *needs) if "." not in part}
-        tables = {part.removeprefix("table.") for part in needs if part.startswith("table.")}
-        if columns - {MALFORMED_COLUMN} <= set(entity.fields) and tables <= mapped_tables:
-            rules.append(rule)
-    return rules
-
-
-def _filled(value: Any, words: dict[str, str]) -> Any:
-    if isinstance(value, dict):
-        return {key: _filled(item, words) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_filled(item, words) for item in value]
-    if isinstance(value, str):
-        for word, text in words.items():
-            value = value.replace(word, text)
-    return value
+    mapped = {*entity.fields, *(f"table.{name}" for name in entity.mapped.sources_of_table), MALFORMED_COLUMN}
+    rules = load_suite(path, source.name, entity.name).expectations
+    return [
+        rule for rule in rules if {part.removeprefix(TEXT_PREFIX) for part in (*rule.columns, *rule.needs)} <= mapped
+    ]

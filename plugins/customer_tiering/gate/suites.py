@@ -1,4 +1,4 @@
-"""Suites of cleaning rules: ``expectations/<source>/<entity>.yml``, checked before a night starts.
+"""Suites of rules: what the files under ``expectations/`` hold, checked before they are used.
 
 One suite per entity of a source; one rule per Great Expectations expectation. Rule ids are unique in the
 project: quarantined rows, reports and overrides name them.
@@ -73,6 +73,8 @@ class Rule(BaseModel):
     rule: str = Field(pattern=r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)+$")
     type: str
     kwargs: dict[str, Any] = Field(default_factory=dict)
+    # Columns, and tables (``table.<name>``), that a source must map for the rule to count, beside those it names.
+    needs: tuple[str, ...] = ()
     severity: Severity
     meta: RuleMeta
 
@@ -140,55 +142,30 @@ class Suite(BaseModel):
         return frozenset().union(*(rule.parameters for rule in self.expectations))
 
 
-def load_suites(directory: Path) -> dict[tuple[str, str], Suite]:
-    """All suites below a directory by (source, entity); SuiteError lists the problems of all files."""
-    suites: dict[tuple[str, str], Suite] = {}
-    problems: list[str] = []
-    seen: dict[str, Path] = {}
-    for path in sorted(directory.glob("*/*.yml")):
-        try:
-            suite = load_suite(path)
-        except SuiteError as error:
-            problems.append(error.problem)
-            continue
-        suites[suite.source, suite.entity] = suite
-        for rule in suite.expectations:
-            if rule.rule in seen:
-                problems.append(f"{_short(path)}: rule {rule.rule}: key rule: also used in {_short(seen[rule.rule])}")
-            seen.setdefault(rule.rule, path)
-    if problems:
-        raise SuiteError("\n".join(problems), "correct the suite files and run again")
-    return suites
+def load_suite(path: Path, source: str, entity: str) -> Suite:
+    """The rules of a file, for an entity of a source; ``{source}`` in it is the source's name.
 
-
-def load_suite(path: Path) -> Suite:
-    """One suite file; SuiteError names file, rule and key of every problem."""
+    Raises ``SuiteError`` that names file, rule and key of every problem.
+    """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(path.read_text(encoding="utf-8").replace("{source}", source))
     except yaml.YAMLError as error:
-        raise SuiteError(f"{_short(path)}: not readable as YAML: {error}") from error
+        raise SuiteError(f"{_short(path)}: not readable as YAML: {error}", "correct the file") from error
     if not isinstance(content, dict):
-        raise SuiteError(f"{_short(path)}: a suite is a mapping with source, entity and expectations")
+        raise SuiteError(f"{_short(path)}: it has to be a mapping with expectations", "correct the file")
     try:
-        suite = Suite.model_validate(content)
+        suite = Suite.model_validate({"source": source, "entity": entity} | content)
     except ValidationError as error:
         lines = [_line(path, content, problem["loc"], problem["msg"]) for problem in error.errors()]
-        raise SuiteError("\n".join(lines), "correct the suite file") from error
-    problems = [
-        f"{_short(path)}: key {key}: {value!r} does not match the file's place ({place!r})"
-        for key, value, place in (
-            ("source", suite.source, path.parent.name),
-            ("entity", suite.entity, path.stem),
-        )
-        if value != place
-    ]
+        raise SuiteError("\n".join(lines), "correct the file") from error
+    problems = []
     names = [rule.rule for rule in suite.expectations]
     for index, rule in enumerate(suite.expectations):
         if rule.rule in names[:index]:
             problems.append(f"{_short(path)}: rule {rule.rule}: key rule: used twice in this file")
         problems += [f"{_short(path)}: rule {rule.rule}: {problem}" for problem in check_rule(rule)]
     if problems:
-        raise SuiteError("\n".join(problems), "correct the suite file")
+        raise SuiteError("\n".join(problems), "correct the file")
     return suite
 
 

@@ -8,16 +8,18 @@ type of the input column does the rest.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field
-from difflib import get_close_matches
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from customer_tiering.errors import nearest
 from customer_tiering.inputs.tables import (
     CUSTOMER_SOURCE,
+    EARLIEST_DAY,
     LINKED_SOURCE,
     Column,
     InputTable,
@@ -201,7 +203,9 @@ class TableMapping(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     table: str | None = None
-    """A table or view of the database."""
+    """A table or view of the database, as name or schema.name."""
+    query: str | None = None
+    """A select of the database, where no table or view has the rows as they are wanted."""
     files: str | None = None
     """File names under the source's folder, with * and ?; a day in the name orders them."""
     format: FileFormat | None = None
@@ -233,8 +237,8 @@ class TableMapping(BaseModel):
 
     @model_validator(mode="after")
     def _one_place(self) -> TableMapping:
-        if (self.table is None) == (self.files is None):
-            raise ValueError("say exactly one of table, files")
+        if sum(place is not None for place in (self.table, self.query, self.files)) != 1:
+            raise ValueError("say exactly one of table, query, files")
         return self
 
     @property
@@ -249,33 +253,29 @@ class TableMapping(BaseModel):
         return tuple(name for name in self.native if name not in needed)
 
 
-def check_columns(table: str, mapping: TableMapping) -> list[str]:
-    """What is wrong with a mapping, apart from its form."""
+def check_columns(table: str, mapping: TableMapping) -> list[tuple[tuple[str, ...], str]]:
+    """What is wrong with the mapping of a table, apart from its form: where, and what."""
     tables = input_tables()
     if table not in tables:
-        return [f"there is no input table {table!r}{_nearest(table, tables)}"]
+        return [((table,), f"there is no such input table{nearest(table, tables)}")]
     declared = tables[table]
-    problems = [
-        f"columns.{name}: {table} has no such column{_nearest(name, declared.names)}"
+    problems: list[tuple[tuple[str, ...], str]] = [
+        ((table, "columns", name), f"{table} has no such column{nearest(name, declared.names)}")
         for name in mapping.columns
         if name not in declared.names
     ]
     derived = {"line_id"} if table == "order_lines" else set()
     needed = {column.name for column in declared.columns if column.required and column.default is None} - derived
     if missing := sorted(needed - set(mapping.columns)):
-        problems.append(f"columns: {', '.join(missing)} must be mapped")
+        problems.append(((table, "columns"), f"{', '.join(missing)} must be mapped"))
     for name, item in mapping.columns.items():
         if name in declared.names and declared.column(name).levels:
             known = declared.column(name).spellings
             for word in (*item.values.values(), *item.patterns.values(), item.default, item.value):
                 if word is not None and word.lower() not in known:
-                    problems.append(f"columns.{name}: {word!r} is none of {', '.join(declared.column(name).levels)}")
+                    levels = ", ".join(declared.column(name).levels)
+                    problems.append(((table, "columns", name), f"{word!r} is none of {levels}"))
     return problems
-
-
-def _nearest(name: str, known: Any) -> str:
-    close = get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}"
 
 
 def landed_name(native: str) -> str:
@@ -304,12 +304,25 @@ class MappedTable:
     missing: tuple[str, ...] = ()
     zone: str | None = None
     business_zone: str | None = None
+    data_begins: str | None = None
     defaults: Dict[str, ColumnMapping] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
         """Input columns that are mapped, or have a value of their own, in the order of the table."""
         return tuple(name for name in self.declared.names if name in self.mapping.columns or name in self.defaults)
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with whatever makes a row of the source another row of the input table."""
+        columns = {name: self.column_mapping(name).model_dump(mode="json") for name in self.names}
+        said = [columns, self.missing, self.zone, self.business_zone, self.data_begins]
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def has_derived_key(self) -> bool:
+        """Whether a part of the key is made of whatever columns are mapped, because the source has none."""
+        return any(name in self.defaults and name not in self.mapping.columns for name in self.declared.key)
 
     def column_mapping(self, name: str) -> ColumnMapping:
         return self.mapping.columns.get(name) or self.defaults[name]
@@ -327,7 +340,13 @@ class MappedTable:
     def accepted(self, name: str, value: str, latest_day: str) -> str:
         """SQL of the value that counts: a day that cannot be one of business is no value."""
         column = self.declared.column(name)
-        return f"case when {plausible(column, value, latest_day)} then {value} end" if column.is_time else value
+        if not column.is_time:
+            return value
+        return f"case when {plausible(column, value, self.earliest_day(name), latest_day)} then {value} end"
+
+    def earliest_day(self, name: str) -> str:
+        """The first day that a column may hold; of what happened, the day on which the company's data begins."""
+        return self.data_begins if self.data_begins and self.declared.column(name).required else EARLIEST_DAY
 
     @property
     def constants(self) -> dict[str, str | None]:
@@ -401,6 +420,7 @@ def mapped_source(
     missing: tuple[str, ...] = (),
     zone: str | None = None,
     business_zone: str | None = None,
+    data_begins: str | None = None,
 ) -> MappedSource:
     """The source that a company's YAML describes: one entity per input table that it maps, parents first."""
     entities = []
@@ -419,6 +439,7 @@ def mapped_source(
             missing=missing,
             zone=zone,
             business_zone=business_zone,
+            data_begins=data_begins,
             defaults=_defaults(declared, mapping),
         )
         cursor = _cursor(mapping, declared.version)
@@ -427,6 +448,7 @@ def mapped_source(
                 name=declared.name,
                 columns=tuple(landed.values()),
                 table=mapping.table,
+                query=mapping.query,
                 cursor=landed[cursor] if cursor else None,
                 look_back_days=mapping.look_back_days,
                 key_columns=_key_columns(declared, mapping, landed),
@@ -463,7 +485,7 @@ def _defaults(declared: InputTable, mapping: TableMapping) -> dict[str, ColumnMa
 
 def _key_columns(declared: InputTable, mapping: TableMapping, landed: Dict[str, str]) -> tuple[str, ...]:
     """Landed columns that the key is made of; none where a part of it is not the source's own, or no one counts."""
-    counts = mapping.table is not None or mapping.deletes is not None
+    counts = mapping.files is None or mapping.deletes is not None
     if not counts or any(name not in mapping.columns for name in declared.key):
         return ()
     return tuple(dict.fromkeys(landed[native] for name in declared.key for native in mapping.columns[name].native))
@@ -471,7 +493,7 @@ def _key_columns(declared: InputTable, mapping: TableMapping, landed: Dict[str, 
 
 def _cursor(mapping: TableMapping, version: str) -> str | None:
     """The native column by which a database table is read incrementally, None to read it whole every night."""
-    if mapping.table is None:
+    if mapping.files is not None:
         return None
     if mapping.cursor:
         return mapping.cursor

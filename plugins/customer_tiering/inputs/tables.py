@@ -150,10 +150,10 @@ def input_tables() -> dict[str, InputTable]:
     return ordered
 
 
-def plausible(column: Column, value: str, latest_day: str) -> str:
+def plausible(column: Column, value: str, earliest_day: str, latest_day: str) -> str:
     """SQL of whether a day or a moment can be one of business: no placeholder, and not of the future."""
     latest = f"cast({latest_day!r} as date) + interval 2 day" if column.past else f"date {LATEST_DAY!r}"
-    return f"{value} >= date {EARLIEST_DAY!r} and {value} < {latest}"
+    return f"{value} >= date {earliest_day!r} and {value} < {latest}"
 
 
 def spoken_levels(column: Column) -> str:

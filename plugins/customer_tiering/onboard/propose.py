@@ -30,6 +30,26 @@ _DATE_FORMATS = (
 )
 # Readings of one column that differ; what the column itself says decides, else a person.
 _EITHER = {"%d/%m/%Y": "%m/%d/%Y", "%d-%m-%Y": "%m-%d-%Y", "%d/%m/%y": "%m/%d/%y"}
+# Words of column names that mean the same: doc_no is the order_id of a list of documents.
+_MEANING = {
+    word: meaning
+    for meaning, words in {
+        "amount": "amt total value",
+        "customer": "account acct buyer client cust debtor",
+        "id": "code key no nr num number",
+        "name": "nm",
+        "on": "at date day dt time",
+        "order": "doc document sale transaction voucher",
+        "phone": "cell mobile tel telephone",
+        "product": "article item material sku",
+        "quantity": "pcs qty",
+        "status": "state",
+        "updated": "changed modified",
+    }.items()
+    for word in words.split()
+}
+_NO_WORDS = frozenset({"dim", "fct", "of", "t", "tbl", "the", "v", "vw"})
+_SAME_WORDS = 0.9
 _ENOUGH = 0.9
 _SURE = 8.0
 
@@ -243,15 +263,22 @@ def _likeness(native: str, column: Column, table: InputTable) -> float:
 
 def _same(left: str, right: str) -> float:
     """1 for the same name, less for one that only holds the other, 0 for another one."""
-    left, right = _plain(left), _plain(right)
-    if not left or not right:
+    one, other = _plain(left), _plain(right)
+    if not one or not other:
         return 0.0
-    if left == right:
+    if one == other:
         return 1.0
-    chinese = bool(re.search(r"[\u4e00-\u9fff]", right))
-    if len(right) >= (2 if chinese else 5) and (left.endswith(right) or left.startswith(right)):
-        return 0.55 + 0.3 * len(right) / len(left)
-    return 0.0
+    chinese = bool(re.search(r"[\u4e00-\u9fff]", other))
+    if len(other) >= (2 if chinese else 5) and (one.endswith(other) or one.startswith(other)):
+        return 0.55 + 0.3 * len(other) / len(one)
+    return _SAME_WORDS if len(words := _words(left)) > 1 and words == _words(right) else 0.0
+
+
+def _words(name: str) -> frozenset[str]:
+    """The words of an English name, whatever their order, with one word for all that mean the same."""
+    parts = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)
+    words = (part.lower() for part in parts)
+    return frozenset(_MEANING.get(word, _MEANING.get(word.removesuffix("s"), word)) for word in words) - _NO_WORDS
 
 
 def _plain(name: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from sqlalchemy import make_url
 
 from customer_tiering.inputs.tables import input_tables
 from customer_tiering.onboard.propose import Proposal
@@ -14,25 +15,33 @@ from customer_tiering.onboard.propose import Proposal
 Content = dict[str, Any]
 
 
-def sources_of(proposals: list[Proposal]) -> Content:
-    """The ``sources`` of a profile: one per folder or database."""
+def sources_of(company: str, proposals: list[Proposal]) -> tuple[Content, dict[str, str]]:
+    """The ``sources`` of a profile, one per folder or database, and the environment variables that they read.
+
+    A URL with a password goes into a variable, because a profile is a file that is shown and shared.
+    """
     homes: dict[tuple[str, str], list[Proposal]] = defaultdict(list)
     for proposal in proposals:
         if proposal.table:
             homes[proposal.found.home].append(proposal)
     sources: Content = {}
+    variables: dict[str, str] = {}
     for (kind, place), items in homes.items():
         name = "database" if kind == "url" else "files"
         name = name if name not in sources else f"{name}_{len(sources) + 1}"
+        home = {kind: place}
+        if kind == "url" and make_url(place).password:
+            home = {"url_from": f"{company}_{name}_url".upper()}
+            variables[home["url_from"]] = place
         missing = list(dict.fromkeys(word for item in items for word in item.missing))
         sources[name] = {
             "label_en": name.capitalize(),
-            "label_zh": "数据库" if kind == "url" else "文件",
-            kind: place,
+            "label_zh": "文件" if kind == "path" else "数据库",
+            **home,
             **({"missing": missing} if missing else {}),
             "tables": {item.table: item.found.place | {"columns": item.columns} for item in _parents_first(items)},
         }
-    return sources
+    return sources, variables
 
 
 def _parents_first(proposals: list[Proposal]) -> list[Proposal]:

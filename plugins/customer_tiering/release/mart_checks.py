@@ -71,7 +71,8 @@ def check_marts(
 
 def mart_suites() -> list[Suite]:
     """The rules of the marts. Raises ``SuiteError``."""
-    return [load_suite(path) for path in sorted((project_root() / "expectations" / MARTS).glob("*.yml"))]
+    folder = project_root() / "expectations" / MARTS
+    return [load_suite(path, MARTS, path.stem) for path in sorted(folder.glob("*.yml"))]
 
 
 def _said(connection: duckdb.DuckDBPyConnection, outcome: RuleOutcome) -> str:

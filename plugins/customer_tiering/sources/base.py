@@ -29,15 +29,17 @@ class Entity:
     """One table, file series or sheet of a source, as it is extracted.
 
     ``columns`` are the names used from landing on; ``headers`` maps a name to the header in the source where they
-    differ (Chinese headers, for instance). ``table`` (SQL, read by its ``cursor`` where it has one) or ``files`` (glob
-    under the source's folder) says where it is. A file's day is the date in its name (``YYYYMMDD`` or ``YYYY-MM-DD``);
-    a night reads no file of a later day. ``optional`` columns may be absent from a file, such as an export written
-    before they were introduced: their values are missing then.
+    differ (Chinese headers, for instance). ``table`` or ``query`` (SQL, read by its ``cursor`` where it has one) or
+    ``files`` (glob under the source's folder) says where it is. A file's day is the date in its name (``YYYYMMDD`` or
+    ``YYYY-MM-DD``); a night reads no file of a later day. ``optional`` columns may be absent from a file, such as an
+    export written before they were introduced: their values are missing then.
     """
 
     name: str
     columns: tuple[str, ...]
+    # A table or view, with its schema in front where that is not the default one.
     table: str | None = None
+    query: str | None = None
     cursor: str | None = None
     # How far behind the last cursor rows are read again: what was committed late would else never be seen.
     look_back_days: int = 0
@@ -63,9 +65,9 @@ class Entity:
         named = {*self.headers, *self.optional, *self.key_columns, *filter(None, [self.cursor])}
         if unknown := sorted(named - set(self.columns)):
             raise ValueError(f"entity {self.name}: {unknown} are not among its columns")
-        if (self.table is None) == (self.files is None):
-            raise ValueError(f"entity {self.name}: give exactly one of table, files")
-        if self.optional and self.table is not None:
+        if sum(place is not None for place in (self.table, self.query, self.files)) != 1:
+            raise ValueError(f"entity {self.name}: give exactly one of table, query, files")
+        if self.optional and self.files is None:
             raise ValueError(f"entity {self.name}: only files may lack columns, a table's are selected by name")
 
     def header(self, column: str) -> str:

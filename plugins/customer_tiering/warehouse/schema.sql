@@ -1,14 +1,22 @@
 -- Tables that the pipeline keeps beside the models. Nothing here holds a run's clock time: equal loads give equal rows.
-create schema if not exists raw;          -- accepted rows, text, one table per source entity
+create schema if not exists raw;          -- the accepted rows of each source: views of the input layer
 create schema if not exists input_layer;  -- accepted rows of the input tables, typed, of every source
 create schema if not exists gate;         -- the batch under validation; transient
-create schema if not exists quarantine;   -- rows kept out, one table per source entity
+create schema if not exists quarantine;   -- rows kept out, one table per source and input table
 create schema if not exists rules;        -- versioned seeds
 create schema if not exists state;        -- what the last accepted night published
 create schema if not exists meta;
 
 -- The input tables that each source maps.
 create table if not exists meta.input_tables (source varchar, input_table varchar, primary key (source, input_table));
+
+-- By which mapping the accepted rows of an input table were read.
+create table if not exists meta.mappings (
+    source varchar,
+    input_table varchar,
+    fingerprint varchar,
+    primary key (source, input_table)
+);
 
 -- Invoices of which a payment waits in quarantine: whether they were paid is not known.
 create table if not exists meta.waiting_payments (source varchar, invoice_id varchar);

@@ -16,7 +16,7 @@ as_of_dates as (
 
 coverage as (
 
-    select min(ordered_on) as data_begins_on from days
+    select * from {{ ref('int_order_coverage') }}
 
 ),
 
@@ -46,7 +46,8 @@ aged as (
     from days
     inner join as_of_dates
         on days.ordered_on <= as_of_dates.as_of_date
-    cross join coverage
+    inner join coverage
+        on as_of_dates.as_of_date = coverage.as_of_date
     left join order_days
         on
             days.customer_id = order_days.customer_id

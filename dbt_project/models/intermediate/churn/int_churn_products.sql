@@ -14,7 +14,7 @@ as_of_dates as (
 
 coverage as (
 
-    select min(ordered_on) as data_begins_on from {{ ref('int_customer_days') }}
+    select * from {{ ref('int_order_coverage') }}
 
 ),
 
@@ -31,7 +31,8 @@ aged as (
     from lines
     inner join as_of_dates
         on lines.ordered_on <= as_of_dates.as_of_date
-    cross join coverage
+    inner join coverage
+        on as_of_dates.as_of_date = coverage.as_of_date
     where lines.order_type = 'sale'
 
 ),

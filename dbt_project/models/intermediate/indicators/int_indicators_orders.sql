@@ -22,7 +22,7 @@ as_of_dates as (
 
 coverage as (
 
-    select min(ordered_on) as data_begins_on from days
+    select * from {{ ref('int_order_coverage') }}
 
 ),
 
@@ -100,7 +100,8 @@ joined as (
     from customers
     inner join as_of_dates
         on customers.as_of_date = as_of_dates.as_of_date
-    cross join coverage
+    left join coverage
+        on customers.as_of_date = coverage.as_of_date
     left join history
         on
             customers.customer_id = history.customer_id

@@ -39,7 +39,7 @@ tier_ranks as (
 
 coverage as (
 
-    select min(ordered_on) as data_begins_on from days
+    select * from {{ ref('int_order_coverage') }}
 
 ),
 
@@ -129,7 +129,8 @@ measured as (
         coalesce(sums.spend_before, 0) as spend_before,
         coalesce(sums.spend_after, 0) as spend_after
     from cases
-    cross join coverage
+    left join coverage
+        on cases.as_of_date = coverage.as_of_date
     left join customers
         on cases.customer_id = customers.customer_id
     left join sums
