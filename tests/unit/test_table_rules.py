@@ -215,8 +215,6 @@ def test_a_rule_about_the_table_puts_no_row_aside(tmp_path: Path) -> None:
     path.parent.mkdir()
     meta = "severity: info, meta: {on_failure: quarantine, reason_en: r, reason_zh: 原}"
     kind = "type: expect_volume_like_recent_nights, kwargs: {as_of_date: '2024-01-01'}"
-    path.write_text(
-        f"source: erp\nentity: orders\nexpectations:\n  - {{rule: erp.orders.r, {kind}, {meta}}}\n", encoding="utf-8"
-    )
+    path.write_text(f"expectations:\n  - {{rule: erp.orders.r, {kind}, {meta}}}\n", encoding="utf-8")
     with pytest.raises(SuiteError, match="judges the whole table"):
-        load_suite(path)
+        load_suite(path, "erp", "orders")
