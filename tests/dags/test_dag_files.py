@@ -238,7 +238,7 @@ def test_heavy_packages_wait_for_the_tasks(parsed: tuple[str, dict[str, Any]]) -
 def test_the_dag_file_is_read_quickly(tmp_path: Path) -> None:
     """The scheduler reads it every half minute."""
     for file in sorted(DAG_FILE.parent.glob("*.py")):
-        assert min(float(airflow_python(TIME, file, tmp_path)) for _ in range(3)) < PARSE_SECONDS, file.name
+        assert any(float(airflow_python(TIME, file, tmp_path)) < PARSE_SECONDS for _ in range(3)), file.name
 
 
 def test_an_unknown_profile_is_named_in_the_import_error(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import io
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -327,7 +328,13 @@ def churn_feature_names() -> list[str]:
 
 def _indicator_columns() -> list[dict[str, Any]]:
     path = project_root() / "dbt_project/models/marts/indicators/fct_customer_indicators.yml"
-    (model,) = yaml.safe_load(path.read_text(encoding="utf-8"))["models"]
+    return _columns_of_model(path.read_text(encoding="utf-8"))
+
+
+@cache
+def _columns_of_model(text: str) -> list[dict[str, Any]]:
+    """Columns in a model's YAML; parsed once, because the checks of one load of the rules ask twenty times."""
+    (model,) = yaml.safe_load(text)["models"]
     columns: list[dict[str, Any]] = model["columns"]
     return columns
 
