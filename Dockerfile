@@ -34,6 +34,7 @@ COPY dags /opt/tiering/dags
 COPY dbt_project /opt/tiering/dbt_project
 COPY expectations /opt/tiering/expectations
 COPY profiles /opt/tiering/profiles
+COPY schemes /opt/tiering/schemes
 COPY sample_company /opt/tiering/sample_company
 
 ENV PATH=/opt/venv/bin:$PATH \

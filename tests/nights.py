@@ -198,3 +198,10 @@ class ErpDatabase:
 
     def payment(self, number: str, invoice: str, day: str, amount: str) -> None:
         self.add("payments", {"payment_no": number, "invoice_no": invoice, "paid_date": day, "amount": amount})
+
+
+def write_schemes(folder: Path, **texts: str) -> None:
+    """Scheme files of a company: ``profiles/<company>/schemes/``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        (folder / f"{name}.yml").write_text(text, encoding="utf-8")

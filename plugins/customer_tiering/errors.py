@@ -23,7 +23,7 @@ class ProfileError(TieringError):
 
 
 class RulesError(TieringError):
-    """The tiering rules (seeds) contradict themselves; carries every problem found."""
+    """The tiering rules (schemes, seeds) contradict themselves; carries every problem found."""
 
 
 class SourceError(TieringError):

@@ -22,7 +22,7 @@ from customer_tiering.rules.load import load_rules
 from customer_tiering.rules.versions import land_rules
 from customer_tiering.warehouse.build import run_dbt
 from customer_tiering.warehouse.nights import PlannedNight, land_as_of_dates
-from nights import ErpDatabase, mart_rows, run_night, write_profile
+from nights import ErpDatabase, mart_rows, run_night, write_profile, write_schemes
 
 NIGHT = date(2026, 3, 30)
 pytestmark = pytest.mark.slow
@@ -52,8 +52,7 @@ def groups(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Profile]:
                 price = Decimal(amount) * (100 + 5 * index) / 100 * (30 if code == GIANT else 1)
                 day = f"{last}{index + 1}" if number == 0 else f"2023-01-{number:02}"
                 erp.order(f"{code}-{number}", code, day, [("P1", f"{price:.2f}", "1.00")])
-    (root / "profiles" / "groups" / "seeds").mkdir(parents=True)
-    write_seeds(root / "profiles" / "groups" / "seeds", NEIGHBOURS)
+    write_schemes(root / "profiles" / "groups" / "schemes", **NEIGHBOURS)
     write_profile(root / "profiles", "groups", sources={"erp": {"url": erp.url}})
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TIERING_VAR", str(root / "var"))
@@ -63,28 +62,44 @@ def groups(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Profile]:
 
 # A company's own clusters: a feature that some lack and the others' weight replaces, one that is imputed, one by score.
 NEIGHBOURS = {
-    "schemes": "scheme,kind,population,label_en,label_zh,description\n"
-    "neighbours,cluster,all,Neighbours,近邻,alike in orders and punctuality\n"
-    "crowd,cluster,prospects,Crowd,人群,too few to cluster\n",
-    "scheme_dimensions": "scheme,dimension,weight,measure,level_by,label_en,label_zh\n"
-    "neighbours,habit,1,log,cluster,Habit,习惯\n"
-    "crowd,habit,1,score,cluster,Habit,习惯\n",
-    "scheme_indicators": "scheme,dimension,indicator,weight,missing,missing_score\n"
-    "neighbours,habit,average_order_value,0.60,impute,0\n"
-    "neighbours,habit,recency_days,0.25,renormalise,\n"
-    "neighbours,habit,on_time_payment_rate,0.15,renormalise,\n"
-    "crowd,habit,tenure_years,1,pending,\n",
-    "score_bands": "scheme,indicator,lower_bound,upper_bound,lower_included,upper_included,score\n"
-    "crowd,tenure_years,5,,true,false,100\ncrowd,tenure_years,,5,false,false,40\n",
-    "tiers": "scheme,tier,tier_rank,label_en,label_zh,strategy_en,strategy_zh\n"
-    "neighbours,big,1,Big,大,visit,拜访\nneighbours,small,2,Small,小,mail,邮件\n"
-    "crowd,old,1,Old,老,thank,感谢\ncrowd,new,2,New,新,greet,问候\n",
+    "crowd": """\
+label_en: Crowd
+label_zh: 人群
+description: too few to cluster
+kind: cluster
+population: prospects
+dimensions:
+  habit:
+    label_en: Habit
+    label_zh: 习惯
+    compare: score
+    indicators:
+      tenure_years:
+        scores: {">= 5": 100, others: 40}
+tiers:
+  old: {label_en: Old, label_zh: 老, strategy_en: thank, strategy_zh: 感谢}
+  new: {label_en: New, label_zh: 新, strategy_en: greet, strategy_zh: 问候}
+""",
+    "neighbours": """\
+label_en: Neighbours
+label_zh: 近邻
+description: alike in orders and punctuality
+kind: cluster
+population: all
+dimensions:
+  habit:
+    label_en: Habit
+    label_zh: 习惯
+    compare: log
+    indicators:
+      average_order_value: {weight: 60 %, missing: impute, missing_score: 0}
+      recency_days: {weight: 25 %, missing: renormalise}
+      on_time_payment_rate: {weight: 15 %, missing: renormalise}
+tiers:
+  big: {label_en: Big, label_zh: 大, strategy_en: visit, strategy_zh: 拜访}
+  small: {label_en: Small, label_zh: 小, strategy_en: mail, strategy_zh: 邮件}
+""",
 }
-
-
-def write_seeds(folder: Path, seeds: dict[str, str]) -> None:
-    for name, text in seeds.items():
-        (folder / f"{name}.csv").write_text(text, encoding="utf-8")
 
 
 def tiers(profile: Profile, scheme: str) -> dict[str, dict[str, Any]]:
@@ -164,13 +179,7 @@ def test_what_if_recomputes_clusters(groups: Profile, tmp_path: Path) -> None:
     """The same weights move nobody; with two tiers there are two clusters, and everybody is in one of them."""
     same = what_if(groups, None, ["weights.rfm_clusters.cumulative_spend=0.5"], None)
     assert (same.scheme, same.movers) == ("rfm_clusters", [])
-    write_seeds(
-        tmp_path,
-        {
-            "tiers": "scheme,tier,tier_rank,label_en,label_zh,strategy_en,strategy_zh\n"
-            "rfm_clusters,core,1,Core,核心群,visit,拜访\nrfm_clusters,marginal,2,Marginal,边缘群,mail,邮件\n"
-        },
-    )
+    write_schemes(tmp_path / "schemes", rfm_clusters="tiers: {major:, regular:}\n")
     fewer = what_if(groups, "rfm_clusters", [], tmp_path)
     assert {shift.tier: shift.after for shift in fewer.shifts if shift.after} == {"core": 8, "marginal": 14}
     moved = {mover.customer_id.removeprefix("erp-").split("-")[0]: mover.to_tier for mover in fewer.movers}

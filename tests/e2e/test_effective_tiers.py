@@ -25,15 +25,11 @@ pytestmark = pytest.mark.slow
 D1 = date(2026, 3, 2)
 D2, D3, D4, D5 = (D1 + timedelta(days=number) for number in range(1, 5))
 SCHEME = "spend_abc"
-STABILITY = (
-    f"scheme,enter_margin,exit_margin,min_dwell_days,spend_change,idle_months,review\n{SCHEME},2000,2000,1,0.30,,none\n"
-)
-BANDS = (
-    "scheme,dimension,tier,lower_bound,upper_bound,lower_included,upper_included\n"
-    f"{SCHEME},spend,A,110000,,false,false\n"
-    f"{SCHEME},spend,B,50000,110000,true,true\n"
-    f"{SCHEME},spend,C,,50000,false,false\n"
-)
+# Margins of 2 000, a dwell of a day, and no review: tiers move by spend alone.
+STABILITY = """\
+stability: {enter_margin: 2000, exit_margin: 2000, min_dwell_days: 1, idle_months:, review: none}
+"""
+BANDS = f"{STABILITY}tiers:\n  A: {{when: '> 110000'}}\n"
 MANUAL = (
     "customer_id,scheme,tier,owner,reason,valid_from,expires_on\n"
     f"erp-MANUAL,{SCHEME},A,Sales,pilot project,{D4},{D4}\n"
@@ -119,7 +115,7 @@ def company(root: Path, name: str) -> Company:
     erp = build_erp(root / f"{name}.sqlite")
     write_profile(root / "profiles", name, sources={"erp": {"url": erp.url}}, headline_scheme=SCHEME)
     made = Company(name, root, root / "var", erp)
-    made.write("seeds/stability.csv", STABILITY)
+    made.write("schemes/spend_abc.yml", STABILITY)
     return made
 
 
@@ -150,7 +146,7 @@ def unbroken(first: Company, missing: Company) -> Company:
 @pytest.fixture(scope="module")
 def later(unbroken: Company) -> Company:
     """Changed rules and a manual tier on D4; on D5 an order of D3 comes late and the manual tier has expired."""
-    unbroken.write("seeds/tier_bands.csv", BANDS)
+    unbroken.write("schemes/spend_abc.yml", BANDS)
     unbroken.write("overrides.csv", MANUAL)
     unbroken.run(D4)
     unbroken.erp.order("LATE-1", "LATE", str(D3), [("P1", "15000.00", "1.00")], updated_at=f"{D5} 08:00:00")

@@ -20,7 +20,7 @@ from customer_tiering.explain.explanation import Explanation, Step, explain
 from customer_tiering.publish.snapshot import current_folder
 from customer_tiering.report.assessment import render_assessment
 from customer_tiering.warehouse.connection import open_warehouse
-from nights import ErpDatabase, mart_rows, native_columns, run_night, write_profile
+from nights import ErpDatabase, mart_rows, native_columns, run_night, write_profile, write_schemes
 
 AS_OF = date(2026, 3, 30)
 PREVIOUS_YEAR, THIS_YEAR, LONG_AGO = "2025-02-01", "2025-06-01", "2023-06-01"
@@ -92,12 +92,6 @@ def pays(erp: ErpDatabase, code: str, order: str, in_time: int, late: int, amoun
         number = f"{code}-I{index}"
         erp.invoice(number, order, code, "2025-07-01", "2025-08-01", amount)
         erp.payment(f"{number}-P", number, "2025-08-01" if index < in_time else "2026-02-01", amount)
-
-
-def write_seeds(folder: Path, **seeds: str) -> None:
-    folder.mkdir(parents=True)
-    for name, text in seeds.items():
-        (folder / f"{name}.csv").write_text(text, encoding="utf-8")
 
 
 def published_night(root: Path, profile: str, **sources: Any) -> Iterator[Workspace]:
@@ -182,43 +176,63 @@ def criteria(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     crm.survey("KEY", "CSAT", 5, 4, 4, 2)
     crm.survey("STANDARD", "NPS", 10)
     crm.write()
-    write_seeds(
-        root / "profiles" / "criteria" / "seeds",
-        schemes="scheme,kind,population,label_en,label_zh,description\n"
-        "service_quality,weighted,repeat_buyers,Service quality,服务质量,what customers say\n"
-        "care,rules,all,Care,关怀,whom to call\n",
-        scheme_dimensions="scheme,dimension,weight,measure,level_by,label_en,label_zh\n"
-        "service_quality,heard,0.75,score,none,Heard,口碑\n"
-        "service_quality,loyal,0.25,score,none,Loyal,忠诚\n"
-        "care,last_order,1,raw,rules,Last order,最近下单\n",
-        scheme_indicators="scheme,dimension,indicator,weight,missing,missing_score\n"
-        "service_quality,heard,csat,0.60,pending,\n"
-        "service_quality,heard,nps,0.40,impute,50\n"
-        "service_quality,loyal,order_frequency,1,pending,\n"
-        "care,last_order,recency_days,1,pending,\n",
-        score_bands="scheme,indicator,lower_bound,upper_bound,lower_included,upper_included,score\n"
-        "service_quality,csat,0.8,,true,false,100\n"
-        "service_quality,csat,,0.8,false,false,50\n"
-        "service_quality,nps,50,,true,false,100\n"
-        "service_quality,nps,,50,false,false,40\n"
-        "service_quality,order_frequency,3,,true,false,90\n"
-        "service_quality,order_frequency,,3,false,false,60\n",
-        tier_bands="scheme,dimension,tier,lower_bound,upper_bound,lower_included,upper_included\n"
-        "service_quality,,happy,80,,true,false\n"
-        "service_quality,,unhappy,,80,false,false\n",
-        rules="scheme,dimension,rule_order,tier,indicator,operator,value\n"
-        "care,last_order,1,invite,recency_days,missing,\n"
-        "care,last_order,2,visit,annual_spend,>=,5000000\n"
-        "care,last_order,2,visit,orders_12m,>=,1\n"
-        "care,last_order,3,remind,recency_days,>,180\n"
-        "care,last_order,4,thank,,always,\n",
-        tiers="scheme,tier,tier_rank,label_en,label_zh,strategy_en,strategy_zh\n"
-        "service_quality,happy,1,Happy,满意,ask for a reference,请求推荐\n"
-        "service_quality,unhappy,2,Unhappy,不满,call back,回访\n"
-        "care,visit,1,Visit,拜访,go there,上门\n"
-        "care,thank,2,Thank,感谢,write,致谢\n"
-        "care,remind,3,Remind,提醒,mail,邮件\n"
-        "care,invite,4,Invite,邀请,mail,邮件\n",
+    write_schemes(
+        root / "profiles" / "criteria" / "schemes",
+        care="""\
+label_en: Care
+label_zh: 关怀
+description: whom to call
+kind: rules
+population: all
+dimensions:
+  last_order: {label_en: Last order, label_zh: 最近下单, value: recency_days}
+conditions:
+  - {tier: invite, if: [recency_days missing]}
+  - {tier: visit, if: [annual_spend >= 5000000, orders_12m >= 1]}
+  - {tier: remind, if: [recency_days > 180]}
+  - {tier: thank}
+tiers:
+  visit: {label_en: Visit, label_zh: 拜访, strategy_en: go there, strategy_zh: 上门}
+  thank: {label_en: Thank, label_zh: 感谢, strategy_en: write, strategy_zh: 致谢}
+  remind: {label_en: Remind, label_zh: 提醒, strategy_en: mail, strategy_zh: 邮件}
+  invite: {label_en: Invite, label_zh: 邀请, strategy_en: mail, strategy_zh: 邮件}
+""",
+        service_quality="""\
+label_en: Service quality
+label_zh: 服务质量
+description: what customers say
+kind: weighted
+population: repeat_buyers
+dimensions:
+  heard:
+    label_en: Heard
+    label_zh: 口碑
+    weight: 75 %
+    indicators:
+      csat:
+        weight: 60 %
+        scores: {">= 80 %": 100, others: 50}
+      nps:
+        weight: 40 %
+        missing: impute
+        missing_score: 50
+        scores: {">= 50": 100, others: 40}
+  loyal:
+    label_en: Loyal
+    label_zh: 忠诚
+    weight: 25 %
+    indicators:
+      order_frequency:
+        scores: {">= 3": 90, others: 60}
+tiers:
+  happy:
+    when: ">= 80"
+    label_en: Happy
+    label_zh: 满意
+    strategy_en: ask for a reference
+    strategy_zh: 请求推荐
+  unhappy: {when: others, label_en: Unhappy, label_zh: 不满, strategy_en: call back, strategy_zh: 回访}
+""",
     )
     yield from published_night(root, "criteria", erp={"url": erp.url}, crm={"path": str(crm.folder)})
 
@@ -311,8 +325,8 @@ def test_example_7_paying_on_time_ranks_above_paying_more(criteria: Workspace) -
     assert ranks["good"] < ranks["poor"]
 
 
-def test_a_weighted_scheme_needs_seeds_only(criteria: Workspace) -> None:
-    """service_quality exists in the profile's seeds alone: two levels of weights, an imputed and a missing value."""
+def test_a_weighted_scheme_needs_one_file_only(criteria: Workspace) -> None:
+    """service_quality exists in the company's files alone: two levels of weights, an imputed and a missing value."""
     rows = tiers(criteria, "service_quality")
     # 0.75 x (0.6 x 100 + 0.4 x 100) + 0.25 x 90; csat 0.75 and no NPS: 0.75 x (0.6 x 50 + 0.4 x 50) + 0.25 x 90
     assert (rows["STRATEGIC"]["score"], rows["STRATEGIC"]["effective_tier"]) == (Decimal("97.5"), "happy")
@@ -325,7 +339,7 @@ def test_a_weighted_scheme_needs_seeds_only(criteria: Workspace) -> None:
     assert summary(criteria, "service_quality")["happy"]["strategy_zh"] == "请求推荐"
 
 
-def test_a_rule_scheme_needs_seeds_only(criteria: Workspace) -> None:
+def test_a_rule_scheme_needs_one_file_only(criteria: Workspace) -> None:
     """The first rule whose conditions all hold; the scheme is for everybody, also who never bought."""
     rows = tiers(criteria, "care")
     assert len(rows) == 41
@@ -460,47 +474,86 @@ def tail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
         order = buys(erp, f"other-{index:02}", f"{spend}.00", "0.10")
         if index == 0:
             pays(erp, f"other-{index:02}", order, 19, 1)
-    write_seeds(
-        root / "profiles" / "tail" / "seeds",
-        schemes="scheme,kind,population,label_en,label_zh,description\n"
-        "spend_abc,bands,repeat_buyers,Spend,消费,bands of a smaller company\n"
-        "loyal_spend,quadrant,buyers,Loyal spend,忠诚消费,spend by rank against orders by rules\n"
-        "gated,weighted,buyers,Gated,设限,spend capped by margin\n",
-        scheme_dimensions="scheme,dimension,weight,measure,level_by,label_en,label_zh\n"
-        "loyal_spend,spend,0.5,raw,rank,Spend,消费\n"
-        "loyal_spend,orders,0.5,raw,rules,Orders,下单\n"
-        "gated,spend,1,score,none,Spend,消费\n",
-        scheme_indicators="scheme,dimension,indicator,weight,missing,missing_score\n"
-        "loyal_spend,spend,annual_spend,1,pending,\n"
-        "loyal_spend,orders,order_frequency,1,pending,\n"
-        "gated,spend,annual_spend,1,pending,\n",
-        score_bands="scheme,indicator,lower_bound,upper_bound,lower_included,upper_included,score\n"
-        "gated,annual_spend,400,,true,false,90\n"
-        "gated,annual_spend,,400,false,false,40\n",
-        gates="scheme,tier,indicator,lower_bound,cap_tier\n"
-        "gated,gold,profit_margin,0.15,silver\n"
-        "gated,gold,order_frequency,2,bronze\n",
-        quadrants="scheme,first_dimension,first_level,second_dimension,second_level,tier\n"
-        "loyal_spend,spend,upper,orders,back,keep\n"
-        "loyal_spend,spend,lower,orders,back,grow\n",
-        ranks="scheme,dimension,tier,cumulative_share\nloyal_spend,spend,upper,0.18\nloyal_spend,spend,lower,1\n",
-        rules="scheme,dimension,rule_order,tier,indicator,operator,value\n"
-        "loyal_spend,orders,1,back,order_frequency,>=,2\n",
-        tier_bands="scheme,dimension,tier,lower_bound,upper_bound,lower_included,upper_included\n"
-        "spend_abc,spend,first,1000,,true,false\n"
-        "spend_abc,spend,second,300,1000,true,false\n"
-        "spend_abc,spend,third,60,300,true,false\n"
-        "spend_abc,spend,fourth,,60,false,false\n"
-        "gated,,gold,80,,true,false\n"
-        "gated,,silver,60,80,true,false\n"
-        "gated,,bronze,,60,false,false\n",
-        tiers="scheme,tier,tier_rank,label_en,label_zh,strategy_en,strategy_zh\n"
-        "loyal_spend,keep,1,Keep,保持,call,致电\n"
-        "loyal_spend,grow,2,Grow,培育,mail,邮件\n"
-        "gated,gold,1,Gold,金,call,致电\n"
-        "gated,silver,2,Silver,银,mail,邮件\n"
-        "gated,bronze,3,Bronze,铜,mail,邮件\n"
-        + "".join(f"spend_abc,{tier},{rank},T,级,care,维护\n" for rank, tier in enumerate(SUMMARY_TIERS, start=1)),
+    write_schemes(
+        root / "profiles" / "tail" / "schemes",
+        gated="""\
+label_en: Gated
+label_zh: 设限
+description: spend capped by margin
+kind: weighted
+population: buyers
+dimensions:
+  spend:
+    label_en: Spend
+    label_zh: 消费
+    indicators:
+      annual_spend:
+        scores: {">= 400": 90, others: 40}
+tiers:
+  gold:
+    when: ">= 80"
+    needs: {profit_margin: ">= 15 %", order_frequency: ">= 2"}
+    label_en: Gold
+    label_zh: 金
+    strategy_en: call
+    strategy_zh: 致电
+  silver:
+    when: ">= 60"
+    needs: {order_frequency: ">= 2"}
+    label_en: Silver
+    label_zh: 银
+    strategy_en: mail
+    strategy_zh: 邮件
+  bronze: {when: others, label_en: Bronze, label_zh: 铜, strategy_en: mail, strategy_zh: 邮件}
+""",
+        loyal_spend="""\
+label_en: Loyal spend
+label_zh: 忠诚消费
+description: spend by rank against orders by rules
+kind: quadrant
+population: buyers
+dimensions:
+  spend:
+    label_en: Spend
+    label_zh: 消费
+    weight: 50 %
+    value: annual_spend
+    levels: {upper: top 18 %, lower: others}
+  orders:
+    label_en: Orders
+    label_zh: 下单
+    weight: 50 %
+    value: order_frequency
+    conditions:
+      - {tier: back, if: [order_frequency >= 2]}
+tiers:
+  keep:
+    when: {spend: upper, orders: back}
+    label_en: Keep
+    label_zh: 保持
+    strategy_en: call
+    strategy_zh: 致电
+  grow:
+    when: {spend: lower, orders: back}
+    label_en: Grow
+    label_zh: 培育
+    strategy_en: mail
+    strategy_zh: 邮件
+""",
+        spend_abc="""\
+label_en: Spend
+label_zh: 消费
+description: bands of a smaller company
+population: repeat_buyers
+tiers:
+  first: {when: ">= 1000", label_en: T, label_zh: 级, strategy_en: care, strategy_zh: 维护}
+  second: {when: ">= 300", label_en: T, label_zh: 级, strategy_en: care, strategy_zh: 维护}
+  third: {when: ">= 60", label_en: T, label_zh: 级, strategy_en: care, strategy_zh: 维护}
+  fourth: {when: others, label_en: T, label_zh: 级, strategy_en: care, strategy_zh: 维护}
+  A:
+  B:
+  C:
+""",
     )
     yield from published_night(root, "tail", erp={"url": erp.url})
 
@@ -587,7 +640,7 @@ def test_a_customer_without_margin_is_pending_and_keeps_its_place_in_the_spend(t
     assert (explanation.next_tier, explanation.missing_points, explanation.steps) == (None, None, [])
 
 
-def test_a_quadrant_of_ranks_and_rules_needs_seeds_only(tail: Workspace) -> None:
+def test_a_quadrant_of_ranks_and_rules_needs_one_file_only(tail: Workspace) -> None:
     """Levels of a quadrant may come by rank and by rules; whom no rule meets has no quadrant and no score."""
     rows = tiers(tail, "loyal_spend")
     counts = {tier: row["customers"] for tier, row in summary(tail, "loyal_spend").items()}
@@ -644,20 +697,25 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
         buys(erp, "PERSON", "1000.00", "0.10", str(AS_OF - timedelta(days=days)))
     crm.account("PERSON", {"account_name": "王小明", "account_type": "个人"})
     crm.write()
-    write_seeds(
-        root / "profiles" / "mixed" / "seeds",
-        schemes="scheme,kind,population,label_en,label_zh,description\nvisit,rules,all,Visits,拜访计划,whom to visit\n",
-        scheme_dimensions="scheme,dimension,weight,measure,level_by,label_en,label_zh\n"
-        "visit,order,1,raw,rules,Order,次序\n",
-        scheme_indicators="scheme,dimension,indicator,weight,missing,missing_score\n"
-        "visit,order,digital_demand,1,pending,\n",
-        rules="scheme,dimension,rule_order,tier,indicator,operator,value\n"
-        "visit,order,1,first,company_size,=,大型\n"
-        "visit,order,1,first,digital_demand,>=,0.5\n"
-        "visit,order,2,then,company_size,in,大型|中型\n"
-        "visit,order,3,later,,always,\n",
-        tiers="scheme,tier,tier_rank,label_en,label_zh,strategy_en,strategy_zh\n"
-        "visit,first,1,First,先,go,去\nvisit,then,2,Then,后,call,电\nvisit,later,3,Later,缓,mail,信\n",
+    write_schemes(
+        root / "profiles" / "mixed" / "schemes",
+        visit="""\
+label_en: Visits
+label_zh: 拜访计划
+description: whom to visit
+kind: rules
+population: all
+dimensions:
+  order: {label_en: Order, label_zh: 次序, value: digital_demand}
+conditions:
+  - {tier: first, if: [company_size = 大型, digital_demand >= 0.5]}
+  - {tier: then, if: ['company_size in 大型, 中型']}
+  - {tier: later}
+tiers:
+  first: {label_en: First, label_zh: 先, strategy_en: go, strategy_zh: 去}
+  then: {label_en: Then, label_zh: 后, strategy_en: call, strategy_zh: 电}
+  later: {label_en: Later, label_zh: 缓, strategy_en: mail, strategy_zh: 信}
+""",
     )
     yield from published_night(root, "mixed", erp={"url": erp.url}, crm={"path": str(crm.folder)})
 

@@ -20,7 +20,7 @@ from customer_tiering.publish.snapshot import checksums, current_folder
 from customer_tiering.report.what_if import write_html, write_movers
 from customer_tiering.rules.seeds import Row
 from customer_tiering.warehouse.build import parsed_project
-from nights import mart_rows
+from nights import mart_rows, write_schemes
 
 NIGHT = date(2026, 3, 30)
 
@@ -46,11 +46,7 @@ def test_the_same_rules_move_nobody(sample: Profile) -> None:
 @pytest.mark.slow
 def test_other_bands_move_customers_and_touch_nothing(sample: Profile, tmp_path: Path) -> None:
     """With the edge of strategic at 0 every scored customer is strategic; warehouse and snapshot stay."""
-    (tmp_path / "tier_bands.csv").write_text(
-        "scheme,dimension,tier,lower_bound,upper_bound,lower_included,upper_included\n"
-        "account_value,,strategic,0,,true,false\naccount_value,,potential,,0,false,false\n",
-        encoding="utf-8",
-    )
+    write_schemes(tmp_path / "schemes", account_value="tiers:\n  strategic: {when: '>= 0'}\n  key:\n  standard:\n")
     before = fingerprint(sample)
     result = what_if(sample, "account_value", [], tmp_path)
     assert fingerprint(sample) == before
@@ -74,12 +70,10 @@ def test_other_bands_move_customers_and_touch_nothing(sample: Profile, tmp_path:
 
 @pytest.mark.slow
 def test_rules_that_contradict_themselves_and_unknown_names_are_refused(sample: Profile, tmp_path: Path) -> None:
-    (tmp_path / "tier_bands.csv").write_text(
-        "scheme,dimension,tier,lower_bound,upper_bound,lower_included,upper_included\n"
-        "account_value,,strategic,50,,true,false\naccount_value,,potential,,40,false,false\n",
-        encoding="utf-8",
-    )
-    with pytest.raises(RulesError, match="gap between 40 and 50"):
+    with pytest.raises(TieringError, match="holds neither schemes/ nor seeds/"):
+        what_if(sample, None, [], tmp_path)
+    write_schemes(tmp_path / "schemes", account_value="tiers:\n  strategic: {when: '>= 50'}\n")
+    with pytest.raises(RulesError, match=">= 75 comes after >= 50"):
         what_if(sample, None, [], tmp_path)
     with pytest.raises(RulesError, match="spend_window is 'forever'"):
         what_if(sample, None, ["settings.spend_window=forever"], None)

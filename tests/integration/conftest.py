@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from killing import EXTRACTS, FIRST, GATES, SECOND, Company, Prepared, Slots, run
 
-from customer_tiering.company.workspace import project_root
 from sample_company import generate_company
 from sharing import made_once
 
@@ -42,11 +41,7 @@ def _two_nights(root: Path) -> None:
     keep("first")
 
     generate_company(company.source, until=SECOND)
-    bands = (project_root() / "dbt_project" / "seeds" / "tier_bands.csv").read_text(encoding="utf-8")
-    moved = bands.replace("account_360,,standard,60,75", "account_360,,standard,66,75")
-    moved = moved.replace("account_360,,potential,,60", "account_360,,potential,,66")
-    assert moved != bands
-    company.override_seed("tier_bands.csv", moved)
+    company.override_scheme("account_360", 'tiers:\n  standard: {when: ">= 66"}\n')
     run(company, SECOND, "second", ["begin", *EXTRACTS, *GATES, "build", "judge"])
     keep("second_built")
     run(company, SECOND, "second", ["publish"])

@@ -104,9 +104,9 @@ class Company:
         shutil.copytree(self.folder, folder, symlinks=True)
         return Company(folder, self.name)
 
-    def override_seed(self, name: str, content: str) -> None:
-        """Give the company its own version of a seed table."""
-        path = self.profiles / self.name / "seeds" / name
+    def override_scheme(self, name: str, content: str) -> None:
+        """Say what differs in a scheme of the company."""
+        path = self.profiles / self.name / "schemes" / f"{name}.yml"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, encoding="utf-8")
 

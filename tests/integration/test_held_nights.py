@@ -54,8 +54,11 @@ def stages(tmp_path_factory: pytest.TempPathFactory) -> Stages:
     root = tmp_path_factory.mktemp("release")
     company = create(root / "company")
     # Tiers follow the figures at once, so that a bad night has something to tell.
-    rules = (project_root() / "dbt_project" / "seeds" / "stability.csv").read_text(encoding="utf-8")
-    company.override_seed("stability.csv", rules.replace("2,2,30,0.30", "0,0,0,0.01"))
+    for path in (project_root() / "schemes").glob("*.yml"):
+        if "enter_margin: 2" in path.read_text(encoding="utf-8"):
+            company.override_scheme(
+                path.stem, "stability: {enter_margin: 0, exit_margin: 0, min_dwell_days: 0, spend_change: 0.01}\n"
+            )
     generate_company(company.source, customers=60, years=2, until=FIRST)
     run(company, FIRST, "first", NIGHT)
     backup = root / "backup.tar.gz"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import replace
+import shutil
 from decimal import Decimal
 from fractions import Fraction
 from itertools import combinations
@@ -21,8 +21,7 @@ from typer.testing import CliRunner
 from customer_tiering.cli.main import app
 from customer_tiering.company.profile import load_profile
 from customer_tiering.company.workspace import PROJECT_ROOT
-from customer_tiering.errors import RulesError, TieringError
-from customer_tiering.rules import seeds as rules
+from customer_tiering.errors import TieringError
 from customer_tiering.rules.ahp import (
     MOST_CRITERIA,
     RANDOM_INDEX,
@@ -34,10 +33,8 @@ from customer_tiering.rules.ahp import (
     round_weights,
     weigh,
     worst_comparison,
-    write_scheme,
 )
 from customer_tiering.rules.load import load_rules
-from customer_tiering.rules.seeds import SEEDS
 
 Upper = list[list[str]]
 
@@ -374,17 +371,6 @@ def matrix_file(tmp_path: Path) -> Path:
     return path
 
 
-def three_columns(monkeypatch: pytest.MonkeyPatch, *others: str) -> None:
-    """The seed as it was specified, and columns that a later version may add."""
-    spec = SEEDS["scheme_indicators"]
-    columns = {"scheme": "varchar", "indicator": "varchar", "weight": "decimal(7,6)"}
-    monkeypatch.setitem(
-        rules.SEEDS,
-        "scheme_indicators",
-        replace(spec, columns=columns | dict.fromkeys(others, "varchar"), key=("scheme", "indicator")),
-    )
-
-
 def call(*arguments: str) -> Result:
     result = CliRunner().invoke(app, ["ahp", *arguments])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
@@ -403,118 +389,94 @@ def test_the_command_shows_weights_and_consistency(matrix_file: Path) -> None:
     assert all(word in result.stdout for word in ("lambda_max", "CI", "CR"))
 
 
-def test_the_project_seed_written_by_the_command_is_sound(matrix_file: Path, tmp_path: Path) -> None:
-    """The real seed, whatever columns it has: only the scheme's weights change, and load_rules accepts it."""
-    seeds = PROJECT_ROOT / "dbt_project" / "seeds"
-    folder = tmp_path / "seeds"
-    folder.mkdir()
-    target = folder / "scheme_indicators.csv"
-    before = (seeds / target.name).read_text(encoding="utf-8")
-    target.write_text(before, encoding="utf-8")
-    result = call(str(matrix_file), "--scheme", "account_value", "--write", str(target))
+@pytest.fixture
+def company(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The sample company's profile in a folder that may be written."""
+    (tmp_path / "profiles").mkdir()
+    shutil.copy(PROJECT_ROOT / "profiles" / "sample.yml", tmp_path / "profiles")
+    monkeypatch.setenv("TIERING_PROFILES", str(tmp_path / "profiles"))
+    monkeypatch.setenv("TIERING_VAR", str(tmp_path / "var"))
+    return tmp_path / "profiles" / "sample" / "schemes"
+
+
+def weights_of(scheme: str, dimension: str) -> dict[str, Decimal]:
+    rows = load_rules(load_profile("sample")).rows["scheme_indicators"]
+    return {r["indicator"]: Decimal(r["weight"]) for r in rows if (r["scheme"], r["dimension"]) == (scheme, dimension)}
+
+
+def test_the_command_writes_a_companys_weights_and_nothing_else(matrix_file: Path, company: Path) -> None:
+    result = call(str(matrix_file), "--scheme", "account_value", "--write")
     assert result.exit_code == 0, result.stderr
-    after = target.read_text(encoding="utf-8")
-    mine = "account_value,"
-    assert [x for x in after.splitlines() if not x.startswith(mine)] == [
-        x for x in before.splitlines() if not x.startswith(mine)
-    ]
-    merged = load_rules(load_profile("sample"), [seeds, folder])
-    weights = {r["indicator"]: Decimal(r["weight"]) for r in merged.rows[target.stem] if r["scheme"] == mine[:-1]}
-    assert weights == weigh(read_matrix(matrix_file)).weights
-    written = target.read_bytes()
-    call(str(matrix_file), "--scheme", "account_value", "--write", str(target))
-    assert target.read_bytes() == written
+    assert [path.name for path in company.iterdir()] == ["account_value.yml"]
+    assert weights_of("account_value", "value") == weigh(read_matrix(matrix_file)).weights
+    written = (company / "account_value.yml").read_bytes()
+    assert call(str(matrix_file), "--scheme", "account_value", "--write").exit_code == 0
+    assert (company / "account_value.yml").read_bytes() == written
 
 
-HEADER = "scheme,dimension,indicator,weight,missing,missing_score"
+def test_without_write_nothing_is_written(matrix_file: Path, company: Path) -> None:
+    result = call(str(matrix_file), "--scheme", "account_value")
+    assert "they fit scheme account_value; write them with --write" in result.stdout
+    assert not company.exists()
 
 
-def test_other_lines_stay_as_they_are(tmp_path: Path) -> None:
-    """Byte order mark, line ends, quotes, blank lines and the other columns of what stays are kept."""
-    target = tmp_path / "s.csv"
-    target.write_bytes(
-        f'\ufeff{HEADER}\r\n"a",d,nps,0.50,pending,\r\nvalue,d,nps,0.5,impute,60\r\n\r\n'
-        "a,d,csat,0.50,pending,\r\nvalue,d,csat,0.5,pending,".encode()
+def test_comments_of_the_companys_file_stay(matrix_file: Path, company: Path) -> None:
+    company.mkdir(parents=True)
+    (company / "account_value.yml").write_text("# decided by the board\nlabel_en: Our value  # why not\n")
+    assert call(str(matrix_file), "--scheme", "account_value", "--write").exit_code == 0
+    assert (
+        (company / "account_value.yml")
+        .read_text()
+        .startswith("# decided by the board\nlabel_en: Our value  # why not\ndimensions:\n")
     )
-    done = write_scheme(target, "value", {"nps": Decimal("0.25"), "complaints": Decimal("0.75")})
-    assert target.read_bytes().decode() == (
-        f'\ufeff{HEADER}\r\n"a",d,nps,0.50,pending,\r\nvalue,d,nps,0.25,impute,60\r\nvalue,d,complaints,0.75,,\r\n\r\n'
-        "a,d,csat,0.50,pending,\r\n"
-    )
-    assert (done.dropped, done.incomplete) == (("csat",), ("complaints",))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["s.csv"]
 
 
-def test_other_dimensions_of_the_scheme_stay_as_they_are(tmp_path: Path) -> None:
-    """A scheme of several dimensions is only written into the one that is named."""
-    target = tmp_path / "s.csv"
-    before = f"{HEADER}\ns,value,nps,1,pending,\ns,risk,csat,0.4,pending,\ns,risk,complaints,0.6,pending,\n"
-    target.write_text(before, encoding="utf-8")
-    with pytest.raises(TieringError, match="several dimensions: risk, value"):
-        write_scheme(target, "s", {"csat": Decimal(1)})
-    assert target.read_text(encoding="utf-8") == before
-    done = write_scheme(target, "s", {"csat": Decimal(1)}, "risk")
-    assert target.read_text(encoding="utf-8") == f"{HEADER}\ns,value,nps,1,pending,\ns,risk,csat,1,pending,\n"
-    assert done.dropped == ("complaints",)
-
-
-def test_a_missing_file_is_created_with_the_header(tmp_path: Path) -> None:
-    target = tmp_path / "scheme_indicators.csv"
-    write_scheme(target, "value", {"nps": Decimal("1.000000")})
-    header, row = target.read_text(encoding="utf-8").splitlines()
-    assert header == ",".join(SEEDS["scheme_indicators"].columns)
-    assert row == "value,,nps,1.000000,,"
+def test_dimensions_are_weighed_too(tmp_path: Path, company: Path) -> None:
+    source = tmp_path / "m.csv"
+    names = ["value", "potential", "risk", "strategic"]
+    source.write_text(matrix_text(names, [["2", "2", "3"], ["1", "2"], ["1"]]), encoding="utf-8")
+    assert call(str(source), "--scheme", "account_360", "--write").exit_code == 0
+    rows = load_rules(load_profile("sample")).rows["scheme_dimensions"]
+    found = {r["dimension"]: Decimal(r["weight"]) for r in rows if r["scheme"] == "account_360"}
+    assert found == weigh(read_matrix(source)).weights
 
 
 @pytest.mark.parametrize(
-    ("content", "problem"),
+    ("names", "arguments", "problem"),
     [
-        ("", "the file is empty"),
-        ("scheme,indicator\n", "s.csv:1: the header is scheme,indicator; expected scheme,indicator,weight"),
-        ("scheme,weight,indicator\n", "expected scheme,indicator,weight"),
-        ("scheme,indicator,weight\nv,nps\n", "s.csv:2: 3 fields expected"),
-        (f"scheme,indicator,weight\n{'v' * 140_000},nps,1\n", "s.csv:2: this is not CSV"),
-        ("scheme,indicator,weight\nv,nps,1\nv, nps,1\n", "s.csv:3: v, nps is already in line 2"),
+        (["price", "taste"], ("account_value",), "the criteria are not the indicators of scheme account_value"),
+        (["price", "taste"], ("account_360",), "the criteria are not the dimensions of scheme account_360: value,"),
+        (["nps", "csat"], ("account_360", "--dimension", "risk"), "dimension risk: churn_rate, on_time_payment_rate"),
+        (["nps", "csat"], ("account_360", "--dimension", "risc"), "has no dimension 'risc'; did you mean risk?"),
+        (["nps", "csat"], ("account_36",), "there is no scheme 'account_36'; did you mean account_360?"),
     ],
 )
-def test_an_unsound_seed_is_left_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, problem: str
+def test_criteria_that_a_scheme_does_not_have_are_refused(
+    names: list[str], arguments: tuple[str, ...], problem: str, tmp_path: Path, company: Path
 ) -> None:
-    three_columns(monkeypatch)
-    target = tmp_path / "s.csv"
-    target.write_text(content, encoding="utf-8")
-    with pytest.raises(RulesError) as caught:
-        write_scheme(target, "v", {"nps": Decimal(1)})
-    assert problem in caught.value.problem
-    assert target.read_text(encoding="utf-8") == content
+    source = tmp_path / "m.csv"
+    source.write_text(matrix_text(names, [["2"]]), encoding="utf-8")
+    result = call(str(source), "--scheme", *arguments, "--write")
+    assert result.exit_code == 1
+    assert problem in " ".join(result.stderr.split())
+    assert not company.exists()
 
 
-def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(TieringError, match=r"price, taste: no indicator has this name"):
-        write_scheme(tmp_path / "s.csv", "v", {"price": Decimal("0.5"), "nps": Decimal("0.2"), "taste": Decimal("0.3")})
-    with pytest.raises(TieringError, match="not a plain name"):
-        write_scheme(tmp_path / "s.csv", "a,b", {"nps": Decimal(1)})
-    with pytest.raises(TieringError, match="cannot be written"):
-        write_scheme(tmp_path / "none" / "s.csv", "v", {"nps": Decimal(1)})
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_contradictions_write_nothing(tmp_path: Path) -> None:
-    source, target = tmp_path / "m.csv", tmp_path / "s.csv"
+def test_contradictions_write_nothing(tmp_path: Path, company: Path) -> None:
+    source = tmp_path / "m.csv"
     upper = [["2", "2", "1/9"], ["1", "2"], ["1"]]
     source.write_text(matrix_text(INDICATORS, upper), encoding="utf-8")
-    result = call(str(source), "--scheme", "v", "--write", str(target))
+    result = call(str(source), "--scheme", "account_value", "--write")
     assert result.exit_code == 1
     assert result.stdout == ""
     told = " ".join(result.stderr.split())
     assert "Error: " in told
     assert "row annual_spend, column cross_buy_rate is 1/9;" in told
     assert "Next step: compare annual_spend with cross_buy_rate again" in told
-    assert not target.exists()
+    assert not company.exists()
 
 
-@pytest.mark.parametrize("arguments", [("--scheme", "v"), ("--write", "s.csv")])
-def test_scheme_and_file_belong_together(matrix_file: Path, arguments: tuple[str, str]) -> None:
-    result = call(str(matrix_file), *arguments)
+def test_writing_needs_a_scheme(matrix_file: Path) -> None:
+    result = call(str(matrix_file), "--write")
     assert result.exit_code == 1
-    assert "--scheme and --write belong together" in result.stderr
+    assert "--write needs --scheme" in result.stderr

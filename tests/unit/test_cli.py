@@ -98,14 +98,18 @@ def parsed_profile(arguments: list[str]) -> str:
 def test_help_lists_the_commands() -> None:
     result = call("--help")
     assert result.exit_code == 0
-    for command in ("run", "checksum", "quarantine", "sample", "seeds", "up", "version"):
+    for command in ("run", "checksum", "quarantine", "sample", "scheme", "up", "version"):
         assert f" {command} " in result.stdout
 
 
 def test_the_installed_command_shows_problem_and_next_step_without_a_traceback(profiles: Path) -> None:
     command = Path(sys.executable).with_name("tiering")
     done = subprocess.run(
-        [command, "seeds", "--profile", "gamma"], env=dict(os.environ), capture_output=True, text=True, check=False
+        [command, "scheme", "check", "--profile", "gamma"],
+        env=dict(os.environ),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 1
     assert done.stdout == ""
@@ -121,7 +125,7 @@ def test_version() -> None:
     assert call("--version").stdout == f"{__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["run", "checksum", "quarantine", "seeds"])
+@pytest.mark.parametrize("command", ["run", "checksum", "quarantine", "docs"])
 def test_an_unknown_profile_is_refused_by_every_command(command: str, profiles: Path) -> None:
     assert "unknown profile 'gamma'; there are: small" in refusal(command, "--profile", "gamma")
 
@@ -153,26 +157,25 @@ def test_a_quarantine_before_any_night_is_refused(profiles: Path, tmp_path: Path
     assert not (tmp_path / "var").exists()
 
 
-def test_sound_seeds_print_their_version(profiles: Path) -> None:
+def test_sound_rules_print_their_version(profiles: Path) -> None:
     from customer_tiering.company.profile import load_profile
 
-    result = call("seeds", "--profile", "small")
+    result = call("scheme", "check", "--profile", "small")
     assert result.exit_code == 0
     rules = load_rules(load_profile("small"))
     assert words(result.stdout) == (
-        f"the rules of small are sound; version {rules.version}, schemes {', '.join(rules.schemes())}"
+        f"the rules of small are sound; version {rules.version}, schemes {', '.join(rules.schemes())} "
+        "how customers are spread over the tiers is judged after the first night: make run PROFILE=small"
     )
 
 
 def test_a_broken_override_is_refused_with_file_and_line(profiles: Path) -> None:
-    path = profiles / "small" / "seeds" / "scheme_indicators.csv"
-    path.write_text(
-        "scheme,dimension,indicator,weight,missing,missing_score\nspend_abc,spend,annual_spend,0.9,pending,\n",
-        encoding="utf-8",
-    )
-    problem = refusal("seeds", "--profile", "small").replace(" ", "")
-    assert f"{path}:2:theweightsofschemespend_abc,dimensionspendsumto0.9,notto1" in problem
-    assert "nothing was run" in refusal("seeds", "--profile", "small")
+    path = profiles / "small" / "schemes" / "spend_abc.yml"
+    path.parent.mkdir()
+    path.write_text('tiers:\n  B: {when: ">= 200,000"}\n', encoding="utf-8")
+    problem = refusal("scheme", "check", "--profile", "small").replace(" ", "")
+    assert f"{path.name}:1:tiers:>=200,000comesafter>100,000" in problem
+    assert "nothing was run" in refusal("scheme", "check", "--profile", "small")
 
 
 def test_a_broken_override_stops_a_night_before_it_begins(profiles: Path, tmp_path: Path) -> None:
@@ -184,14 +187,14 @@ def test_a_broken_override_stops_a_night_before_it_begins(profiles: Path, tmp_pa
 
 def test_the_profile_may_come_from_the_environment(profiles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIERING_PROFILE", "small")
-    assert "the rules of small are sound" in words(call("seeds").stdout)
+    assert "the rules of small are sound" in words(call("scheme", "check").stdout)
 
 
 def test_the_project_is_found_from_any_folder(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TIERING_")}
     command = Path(sys.executable).with_name("tiering")
     done = subprocess.run(
-        [command, "seeds"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        [command, "scheme", "check"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     assert "the rules of sample are sound" in words(done.stdout)
@@ -242,7 +245,7 @@ def test_the_help_needs_no_heavy_module() -> None:
 
 def test_only_commands_that_concern_no_company_take_no_profile() -> None:
     assert {name for name in COMMANDS if name not in COMPANY_COMMANDS} == {
-        "ahp", "indicators", "init", "input-tables", "marts", "sample", "version",
+        "indicators", "init", "input-tables", "marts", "sample", "version",
     }  # fmt: skip
 
 
@@ -267,7 +270,7 @@ def test_a_profile_may_stand_before_or_after_any_command(command: str, monkeypat
 @pytest.mark.parametrize(
     "command",
     [
-        ("seeds",),
+        ("scheme", "check"),
         ("checksum",),
         ("quarantine", "list"),
         ("alerts", "list"),
@@ -284,11 +287,11 @@ def test_a_profile_before_the_command_is_the_one_it_works_on(command: tuple[str,
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("-p", "small", "seeds", "--profile", "other"),
+        ("-p", "small", "scheme", "check", "--profile", "other"),
         ("-p", "small", "quarantine", "list", "-p", "other"),
         ("quarantine", "--profile=small", "list", "-pother"),
         ("-p", "small", "alerts", "-p", "other", "list"),
-        ("seeds", "-p", "small", "-p", "other"),
+        ("scheme", "check", "-p", "small", "-p", "other"),
         ("identity", "C1", "-p", "small", "--profile", "other"),
     ],
 )
@@ -299,7 +302,7 @@ def test_two_different_profiles_are_refused(arguments: tuple[str, ...], profiles
 
 
 def test_the_same_profile_twice_is_fine(profiles: Path) -> None:
-    assert "the rules of small are sound" in words(call("-p", "small", "seeds", "--profile", "small").stdout)
+    assert "the rules of small are sound" in words(call("-p", "small", "scheme", "check", "--profile", "small").stdout)
 
 
 @pytest.mark.parametrize(
@@ -307,7 +310,7 @@ def test_the_same_profile_twice_is_fine(profiles: Path) -> None:
     [
         (("quarantien",), "quarantine"),
         (("whatif",), "what-if"),
-        (("-p", "small", "sedes"), "seeds"),
+        (("-p", "small", "shceme"), "scheme"),
         (("quarantine", "-p", "small", "lits"), "list"),
         (("alerts", "resent", "abc"), "resend"),
         (("identity", "reveiw"), "review"),

@@ -127,36 +127,54 @@ banded as (
 
 ),
 
--- Conditions that the tier asks for and the customer does not meet; the lowest of their caps holds.
-caps as (
+-- The tiers from the one of the score downwards, each with the caps that the customer does not meet.
+steps as (
 
     select
         banded.customer_id,
         banded.scheme,
+        tiers.tier,
+        tiers.tier_rank,
+        count(
+            case when again.raw_value is null or again.raw_value < asked.lower_bound then asked.indicator end
+        ) as unmet,
         nullif(
-            {{ join_texts('case when again.indicator is null then gates.indicator end', 'gates.indicator') }}, ''
-        ) as unknown,
-        max_by(
-            gates.cap_tier,
-            case when again.raw_value is null or again.raw_value < gates.lower_bound then tiers.tier_rank end
-        ) as tier
+            {{ join_texts('case when again.indicator is null then asked.indicator end', 'asked.indicator') }}, ''
+        ) as unknown
     from banded
-    inner join {{ source('rules', 'gates') }} as gates
+    inner join {{ source('rules', 'tiers') }} as own
         on
-            banded.rules_version = gates.rules_version
-            and banded.scheme = gates.scheme
-            and banded.tier = gates.tier
+            banded.rules_version = own.rules_version
+            and banded.scheme = own.scheme
+            and banded.tier = own.tier
     inner join {{ source('rules', 'tiers') }} as tiers
         on
-            gates.rules_version = tiers.rules_version
-            and gates.scheme = tiers.scheme
-            and gates.cap_tier = tiers.tier
+            banded.rules_version = tiers.rules_version
+            and banded.scheme = tiers.scheme
+            and own.tier_rank <= tiers.tier_rank
+    left join {{ source('rules', 'tier_caps') }} as asked
+        on
+            tiers.rules_version = asked.rules_version
+            and tiers.scheme = asked.scheme
+            and tiers.tier = asked.tier
     left join {{ ref('audit_indicators') }} as again
         on
             banded.customer_id = again.customer_id
             and banded.as_of_date = again.as_of_date
-            and gates.indicator = again.indicator
-    group by banded.customer_id, banded.scheme
+            and asked.indicator = again.indicator
+    group by banded.customer_id, banded.scheme, tiers.tier, tiers.tier_rank
+
+),
+
+caps as (
+
+    select
+        customer_id,
+        scheme,
+        {{ join_texts('unknown', 'tier_rank') }} as unknown,
+        min_by(tier, case when unmet = 0 then tier_rank end) as tier
+    from steps
+    group by customer_id, scheme
 
 )
 

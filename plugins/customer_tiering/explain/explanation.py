@@ -47,8 +47,8 @@ class Explanation:
     scores: list[dict[str, Any]]
     dimensions: list[dict[str, Any]]
     history: list[dict[str, Any]]
-    gates: list[dict[str, Any]]
-    """Gates that keep the customer out of a tier it has the score for: the gate and the value it found."""
+    caps: list[dict[str, Any]]
+    """What a tier that the customer has the score for asks for, and the value that is less."""
     stability: dict[str, Any] | None
     next_tier: str | None
     missing_points: Decimal | None
@@ -91,7 +91,7 @@ class _Rules:
     scheme: dict[str, Any]
     tier_bands: list[dict[str, Any]]
     score_bands: dict[str, list[dict[str, Any]]]
-    gates: list[dict[str, Any]]
+    caps: list[dict[str, Any]]
     stability: dict[str, Any] | None
 
 
@@ -112,7 +112,7 @@ def _read_rules(connection: duckdb.DuckDBPyConnection, scheme: str) -> _Rules:
         scheme=chosen,
         tier_bands=fetch_rows(connection, "select * from dim_tier_bands where scheme = ?", [scheme]),
         score_bands=_grouped(bands, "indicator"),
-        gates=fetch_rows(connection, "select * from dim_gates where scheme = ? order by indicator", [scheme]),
+        caps=fetch_rows(connection, "select * from dim_tier_caps where scheme = ? order by indicator", [scheme]),
         stability=next(iter(fetch_rows(connection, "select * from dim_stability where scheme = ?", [scheme])), None),
     )
 
@@ -130,7 +130,7 @@ def _explain_customers(
         key,
     )
     customers = _of_ids(connection, "dim_customers", customer_ids)
-    indicators = _of_ids(connection, "fct_customer_indicators", customer_ids) if rules.gates else {}
+    indicators = _of_ids(connection, "fct_customer_indicators", customer_ids) if rules.caps else {}
     scores = _grouped(
         fetch_rows(
             connection,
@@ -159,7 +159,7 @@ def _explain_customers(
             history=history.get(name, [])[:_CHANGES_TOLD],
             next_tier=next_tier,
             missing_points=missing_points,
-            gates=_failed_gates(rules, tier, indicators.get(name, {})),
+            caps=_unmet_caps(rules, tier, indicators.get(name, {})),
             stability=rules.stability,
             steps=_steps(rules, own_scores, missing_points, included) if missing_points is not None else [],
         )
@@ -208,14 +208,14 @@ def _resolve(connection: duckdb.DuckDBPyConnection, name: str) -> str:
     return str(ids[0])
 
 
-def _failed_gates(rules: _Rules, tier: dict[str, Any], indicators: dict[str, Any]) -> list[dict[str, Any]]:
+def _unmet_caps(rules: _Rules, tier: dict[str, Any], indicators: dict[str, Any]) -> list[dict[str, Any]]:
     if rules.scheme["kind"] not in ("weighted", "bands") or tier["score"] is None:
         return []
     reached = {band["tier"] for band in rules.tier_bands if _within(band, tier["score"])}
     return [
-        gate | {"value": value}
-        for gate in rules.gates
-        if gate["tier"] in reached and ((value := indicators[gate["indicator"]]) is None or value < gate["lower_bound"])
+        cap | {"value": value}
+        for cap in rules.caps
+        if cap["tier"] in reached and ((value := indicators[cap["indicator"]]) is None or value < cap["lower_bound"])
     ]
 
 

@@ -15,7 +15,7 @@ import duckdb
 from customer_tiering.company.profile import Profile
 from customer_tiering.errors import TieringError
 from customer_tiering.publish.snapshot import DATABASE, published_folder, read_manifest
-from customer_tiering.rules.load import check_rules, load_rules, seed_folders
+from customer_tiering.rules.load import check_rules, load_rules, rule_folders, rules_in
 from customer_tiering.rules.overrides import land_overrides, load_overrides
 from customer_tiering.rules.seeds import Row, Rules
 from customer_tiering.rules.versions import land_rules
@@ -70,12 +70,12 @@ class WhatIf:
     movers: list[Mover]
 
 
-def what_if(profile: Profile, scheme: str | None, settings: Iterable[str], seeds: Path | None) -> WhatIf:
+def what_if(profile: Profile, scheme: str | None, settings: Iterable[str], folder: Path | None) -> WhatIf:
     """Recompute the published night under other rules; warehouse and snapshot stay untouched.
 
     ``settings`` are ``weights.<scheme>.<indicator>=<weight>`` (the other weights of the dimension share the rest
-    in proportion) and ``settings.<name>=<value>``; ``seeds`` is a folder of seed files that override as a
-    profile's do. Raises ``TieringError``, or ``RulesError`` when the changed rules contradict themselves.
+    in proportion) and ``settings.<name>=<value>``; ``folder`` holds ``schemes/`` and ``seeds/`` that override as a
+    company's do. Raises ``TieringError``, or ``RulesError`` when the changed rules contradict themselves.
     """
     workspace = profile.workspace
     snapshot = published_folder(workspace)
@@ -83,16 +83,18 @@ def what_if(profile: Profile, scheme: str | None, settings: Iterable[str], seeds
     settings = list(settings)
     reweighted = [setting.split(".")[1] for setting in settings if setting.startswith("weights.")]
     scheme = scheme or (reweighted[0] if reweighted else manifest.headline_scheme)
-    if seeds is not None and not seeds.is_dir():
-        raise TieringError(f"there is no folder {seeds}", "give a folder with seed files such as tier_bands.csv")
-    rules = load_rules(profile, [*seed_folders(profile), *([seeds] if seeds else [])])
+    if folder is not None and not ((folder / "schemes").is_dir() or (folder / "seeds").is_dir()):
+        raise TieringError(
+            f"{folder} holds neither schemes/ nor seeds/", "give a folder laid out like profiles/<company>/"
+        )
+    rules = load_rules(profile, [*rule_folders(profile), *([rules_in(folder)] if folder else [])])
     for setting in settings:
         rules = _changed(rules, setting)
     check_rules(profile, rules)
     if scheme not in rules.schemes():
         raise TieringError(f"there is no scheme {scheme!r}", f"choose one of {', '.join(rules.schemes())}")
-    with tempfile.TemporaryDirectory(prefix="what-if-") as folder:
-        copy = Path(folder) / "warehouse.duckdb"
+    with tempfile.TemporaryDirectory(prefix="what-if-") as scratch:
+        copy = Path(scratch) / "warehouse.duckdb"
         copy_warehouse(workspace, copy)
         with duckdb.connect(str(copy)) as connection:
             version = land_rules(connection, rules, manifest.night)
@@ -101,7 +103,7 @@ def what_if(profile: Profile, scheme: str | None, settings: Iterable[str], seeds
             land_published_state(connection, workspace)
             land_as_of_dates(connection, [PlannedNight(manifest.night, version, "run")])
             selection = _select_models(connection, manifest.night, version)
-        run_dbt(profile, ["run", *selection], Path(folder), warehouse=copy)
+        run_dbt(profile, ["run", *selection], Path(scratch), warehouse=copy)
         with duckdb.connect(str(copy)) as connection:
             connection.execute(f"attach {literal(str(snapshot / DATABASE))} as published (read_only)")
             return WhatIf(scheme, manifest.as_of_date, _shifts(connection, scheme), _movers(connection, scheme))
@@ -155,7 +157,9 @@ def _reweighted(rows: list[Row], scheme: str, indicator: str, value: str) -> lis
     """One weight set, the others of its dimension scaled so that they sum to exactly 1."""
     chosen = [row for row in rows if (row["scheme"], row["indicator"]) == (scheme, indicator)]
     if len(chosen) != 1:
-        raise TieringError(f"scheme {scheme} has no single indicator {indicator!r}", "see scheme_indicators.csv")
+        raise TieringError(
+            f"scheme {scheme} has no single indicator {indicator!r}", "see tiering scheme show " + scheme
+        )
     try:
         weight = Decimal(value)
     except InvalidOperation as error:

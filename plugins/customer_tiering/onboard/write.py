@@ -11,6 +11,7 @@ from sqlalchemy import make_url
 
 from customer_tiering.inputs.tables import input_tables
 from customer_tiering.onboard.propose import Proposal
+from customer_tiering.rules import scheme_text
 
 Content = dict[str, Any]
 
@@ -105,21 +106,16 @@ def _dump(value: Any, flow: bool = False) -> str:
 
 def write_cuts(folder: Path, high: float, low: float) -> None:
     """Cuts of the scheme spend_abc for the company's own size of spend, with margins of a fiftieth."""
+    margin = round(low / 50, 2)
+    changes = {
+        "tiers": {"A": {"when": f"> {high:,.2f}"}, "B": {"when": f">= {low:,.2f}"}},
+        "stability": {"enter_margin": margin, "exit_margin": margin},
+    }
+    scheme_text.write(
+        folder / "schemes" / "spend_abc.yml", scheme_text.dumped(changes, "What differs from schemes/spend_abc.yml.")
+    )
     seeds = folder / "seeds"
     seeds.mkdir(parents=True, exist_ok=True)
-    (seeds / "tier_bands.csv").write_text(
-        "scheme,dimension,tier,lower_bound,upper_bound,lower_included,upper_included\n"
-        f"spend_abc,spend,A,{high:.2f},,false,false\n"
-        f"spend_abc,spend,B,{low:.2f},{high:.2f},true,true\n"
-        f"spend_abc,spend,C,,{low:.2f},false,false\n",
-        encoding="utf-8",
-    )
-    margin = round(low / 50, 2)
-    (seeds / "stability.csv").write_text(
-        "scheme,enter_margin,exit_margin,min_dwell_days,spend_change,idle_months,review\n"
-        f"spend_abc,{margin},{margin},30,0.30,3,quarterly\n",
-        encoding="utf-8",
-    )
     (seeds / "settings.csv").write_text(
         "setting,value,meaning\n"
         'uncovered_window,observed,"where the records do not reach back 12 months: annual spend is what they show"\n',

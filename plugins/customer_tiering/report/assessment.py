@@ -65,10 +65,10 @@ def _verdict(explanation: Explanation) -> Text:
         if tier["reason"] == "dwell" and explanation.stability is not None:
             until = tier["tier_since"] + timedelta(days=explanation.stability["min_dwell_days"])
             text.append(f"; held until at least 至少保持至 {until}")
-    for gate in explanation.gates:
+    for cap in explanation.caps:
         text.append(
-            f"\n{gate['tier']} needs {gate['indicator']} of {number(gate['lower_bound'])}, it is "
-            f"{number(gate['value'])}: capped at 封顶 {gate['cap_tier']}"
+            f"\n{cap['tier']} needs {cap['indicator']} of {number(cap['lower_bound'])}, it is {number(cap['value'])}: "
+            f"capped at 封顶 {tier['computed_tier']}"
         )
     if tier["strategy_en"]:
         text.append(f"\nstrategy 策略: {tier['strategy_en']} {tier['strategy_zh']}")

@@ -430,10 +430,10 @@ class _Page:
                 ]
                 for step in one.steps
             ],
-            "gates": [
-                [gate["indicator"], self._cell(gate["lower_bound"]), self._cell(gate["value"]), tier(gate["tier"]),
-                 tier(gate["cap_tier"])]
-                for gate in one.gates
+            "caps": [
+                [cap["indicator"], self._cell(cap["lower_bound"]), self._cell(cap["value"]), tier(cap["tier"]),
+                 tier(one.tier["computed_tier"])]
+                for cap in one.caps
             ],
             "history": [
                 [

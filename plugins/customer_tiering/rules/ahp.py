@@ -9,23 +9,24 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import re
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 from fractions import Fraction
 from itertools import combinations
 from math import log
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from customer_tiering.errors import RulesError, TieringError
-from customer_tiering.rules.seeds import SEEDS, indicator_names
+from customer_tiering.errors import TieringError, nearest
+from customer_tiering.rules.edges import percent
+from customer_tiering.rules.schemes import Scheme
 
+Content = dict[str, Any]
 Matrix = NDArray[np.float64]
 
 # Mean consistency index of random reciprocal matrices of n = 1, 2, ... criteria (Saaty 1980).
@@ -36,9 +37,7 @@ SCALE = (*(Fraction(1, k) for k in range(9, 1, -1)), *(Fraction(k) for k in rang
 RECIPROCAL_TOLERANCE = Fraction(1, 100)
 WEIGHT_DECIMALS = 6
 
-_SEED = "scheme_indicators"
 _NAME = re.compile(r"[^\W_][\w .-]*")
-_SCHEME = re.compile(r"[^\W\d_]\w*")
 _NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:\s*/\s*(\d+\.?\d*|\.\d+))?", re.ASCII)
 _LONGEST_NUMBER = 40
 _FIX_NEXT = "fix the cells named above (docs/ahp.md shows a matrix) and run tiering ahp again; nothing was written"
@@ -82,15 +81,6 @@ class Doubt:
     implied: float
     nearest: Fraction
     ratio_after: float
-
-
-@dataclass(frozen=True)
-class Written:
-    """What the writer did to a scheme: indicators that left it, and those whose other columns are still empty."""
-
-    dropped: tuple[str, ...]
-    incomplete: tuple[str, ...]
-    empty_columns: tuple[str, ...]
 
 
 # --- reading ------------------------------------------------------------------------------------------------
@@ -344,118 +334,34 @@ def round_weights(weights: Mapping[str, float]) -> dict[str, Decimal]:
     return {name: (floor * unit).quantize(unit) for name, floor in floors.items()}
 
 
-# --- writing ------------------------------------------------------------------------------------------------
+# --- a scheme's weights ---------------------------------------------------------------------------------------
 
 
-def write_scheme(path: Path, scheme: str, weights: Mapping[str, Decimal], dimension: str = "") -> Written:
-    """Put the weights of a scheme's dimension into a seed file of the scheme_indicators format; it may be missing.
+def weight_changes(scheme: Scheme, weights: Mapping[str, Decimal], dimension: str = "") -> Content:
+    """What a scheme file has to say so that a scheme has these weights.
 
-    ``dimension`` may be left out while the scheme has one dimension. Lines of other schemes and dimensions stay as
-    they are, byte for byte; an indicator that stays keeps its other columns, a new
-    one leaves them empty. Raises ``TieringError`` (criteria that are no indicators, a file that cannot be written)
-    or ``RulesError`` (a seed file with another header or broken rows); the file is then unchanged.
+    The criteria are the indicators of a dimension, or the dimensions of the scheme. Raises ``TieringError`` when they
+    are neither.
     """
-    _check_writable_names(scheme, weights)
-    columns = list(SEEDS[_SEED].columns)
-    records, mark = _read_seed_lines(path, columns) if path.exists() else ([(",".join(columns) + "\n", columns)], "")
-    newline = "\r\n" if records[0][0].endswith("\r\n") else "\n"
-    at = {column: place for place, column in enumerate(columns)}
-    of_scheme = [
-        cells for _, cells in records[1:] if len(cells) == len(columns) and cells[at["scheme"]].strip() == scheme
-    ]
-    dimensions = sorted({cells[at["dimension"]].strip() for cells in of_scheme})
+    dimensions = scheme.said().dimensions
+    if not dimension and set(weights) == set(dimensions) and len(dimensions) > 1:
+        return {"dimensions": {name: {"weight": percent(weight)} for name, weight in weights.items()}}
     if not dimension and len(dimensions) > 1:
         raise TieringError(
-            f"scheme {scheme} has several dimensions: {', '.join(dimensions)}", "say which with --dimension"
+            f"the criteria are not the dimensions of scheme {scheme.name}: {', '.join(dimensions)}",
+            "compare these, or say with --dimension whose indicators are compared",
         )
-    dimension = dimension or (dimensions[0] if dimensions else "")
-    mine: dict[str, list[str]] = {}
-    lines: list[str] = []
-    place = None
-    for raw, cells in records:
-        line = raw if raw.endswith(("\n", "\r")) else raw + newline
-        if any(cells is candidate for candidate in of_scheme) and cells[at["dimension"]].strip() == dimension:
-            place = len(lines) if place is None else place
-            mine[cells[at["indicator"]].strip()] = cells
-        else:
-            lines.append(line)
-    written = io.StringIO()
-    writer = csv.writer(written, lineterminator=newline)
-    for indicator, weight in weights.items():
-        cells = list(mine.get(indicator, [""] * len(columns)))
-        cells[at["scheme"]], cells[at["indicator"]], cells[at["weight"]] = scheme, indicator, f"{weight:f}"
-        cells[at["dimension"]] = dimension
-        writer.writerow(cells)
-    lines.insert(len(lines) if place is None else place, written.getvalue())
-    _replace(path, (mark + "".join(lines)).encode())
-    others = tuple(column for column in columns if column not in ("scheme", "indicator", "weight"))
-    return Written(
-        dropped=tuple(indicator for indicator in mine if indicator not in weights),
-        incomplete=tuple(indicator for indicator in weights if others and indicator not in mine),
-        empty_columns=others,
-    )
-
-
-def _check_writable_names(scheme: str, weights: Mapping[str, Decimal]) -> None:
-    if not _SCHEME.fullmatch(scheme):
-        raise TieringError(f"scheme {scheme!r} is not a plain name", "give --scheme a name such as account_value")
-    known = indicator_names()
-    if unknown := [name for name in weights if name not in known]:
+    dimension = dimension or next(iter(dimensions))
+    if dimension not in dimensions:
         raise TieringError(
-            f"{', '.join(unknown)}: no indicator has this name, a scheme cannot weigh it",
-            f"name the criteria as indicators: {', '.join(sorted(known))}",
+            f"scheme {scheme.name} has no dimension {dimension!r}{nearest(dimension, dimensions)}",
+            "give --dimension one of these",
         )
-
-
-def _read_seed_lines(path: Path, columns: Sequence[str]) -> tuple[list[tuple[str, list[str]]], str]:
-    """Records of a seed file, each with its text as it stands, header first; and the byte order mark if it has one."""
-    text = _read_text(path, "give a seed file")
-    mark = "\ufeff" if path.read_bytes().startswith("\ufeff".encode()) else ""
-    lines = list(io.StringIO(text, newline=""))
-    reader = csv.reader(lines)
-    records: list[tuple[str, list[str]]] = []
-    problems: list[str] = []
-    seen: dict[tuple[str, ...], int] = {}
-    start = 0
-    try:
-        for cells in reader:
-            records.append(("".join(lines[start : reader.line_num]), cells))
-            start = reader.line_num
-            if len(records) == 1:
-                if cells != list(columns):
-                    problems.append(f"{path}:1: the header is {','.join(cells)}; expected {','.join(columns)}")
-                    break
-            elif cells and len(cells) != len(columns):
-                problems.append(f"{path}:{start}: {len(columns)} fields expected")
-            elif cells:
-                key = tuple(cells[columns.index(column)].strip() for column in SEEDS[_SEED].key)
-                if key in seen:
-                    problems.append(f"{path}:{start}: {', '.join(key)} is already in line {seen[key]}")
-                seen[key] = start
-    except csv.Error as error:
-        problems.append(f"{path}:{reader.line_num}: this is not CSV ({error})")
-    if not records and not problems:
-        problems.append(f"{path}: the file is empty; expected the header {','.join(columns)}")
-    if problems:
-        listed = "\n  - ".join(problems)
-        raise RulesError(
-            f"{path} is not a sound {_SEED} seed, {len(problems)} problem(s):\n  - {listed}",
-            "fix the lines named above, or give --write another file; nothing was written",
-        )
-    return records, mark
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """All or nothing: a reader sees the old file or the new one."""
-    target = path.resolve()
-    draft = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        draft.write_bytes(content)
-        if target.exists():
-            shutil.copymode(target, draft)
-        draft.replace(target)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
+    there = dimensions[dimension].uses()
+    if set(weights) != set(there):
         raise TieringError(
-            f"{path}: the file cannot be written ({error.strerror})", "give --write a file in a folder that exists"
-        ) from error
+            f"the criteria are not the indicators of scheme {scheme.name}, dimension {dimension}: {', '.join(there)}",
+            "compare exactly these; an indicator more or less is first written into the scheme file",
+        )
+    indicators = {name: {"weight": percent(weight)} for name, weight in weights.items()}
+    return {"dimensions": {dimension: {"indicators": indicators}}}

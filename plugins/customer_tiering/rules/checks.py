@@ -7,10 +7,11 @@ from collections import defaultdict
 from decimal import Decimal
 from itertools import pairwise
 
+from customer_tiering.errors import nearest
+from customer_tiering.rules.edges import plain
 from customer_tiering.rules.seeds import (
     BOUND,
     PENDING,
-    SEEDS,
     Row,
     as_decimal,
     churn_feature_names,
@@ -85,13 +86,6 @@ _COMPARISONS = ("=", "<>", ">=", ">", "<=", "<")
 _NAME_COMPARISONS = ("=", "<>", "in")  # of indicators whose values are names; `in` takes names separated by |
 # What a column of a seed may say.
 _ALLOWED: dict[tuple[str, str], tuple[str, ...]] = {
-    ("schemes", "kind"): ("weighted", "bands", "quadrant", "rank", "axes", "rules", "cluster"),
-    ("schemes", "population"): ("buyers", "repeat_buyers", "businesses", "consumers", "prospects", "all"),
-    ("scheme_dimensions", "measure"): ("score", "raw", "log"),
-    ("scheme_dimensions", "level_by"): ("none", "bands", "rank", "rules", "cluster"),
-    ("scheme_indicators", "missing"): ("pending", "renormalise", "impute"),
-    ("stability", "review"): ("none", "nightly", "monthly", "quarterly", "half_yearly", "yearly"),
-    ("rules", "operator"): (*_COMPARISONS, "in", "missing", "always"),
     ("churn_features", "transform"): ("none", "log"),
     ("opportunity_bands", "component"): (*_OPPORTUNITY_NAMES, *_OPPORTUNITY_NUMBERS),
 }
@@ -116,12 +110,6 @@ def contradictions(merged: dict[str, list[Row]], headline: str) -> list[str]:
     problems += _check_adjustments(merged["rfm_adjustments"])
     problems += _check_churn_features(merged["churn_features"])
     problems += _check_opportunities(merged["opportunity_bands"], merged["opportunity_priorities"])
-    for seed, group in (("score_bands", ("scheme", "indicator")), ("tier_bands", ("scheme", "dimension"))):
-        grouped: dict[tuple[str, ...], list[Row]] = defaultdict(list)
-        for row in merged[seed]:
-            grouped[tuple(row[column] for column in group)].append(row)
-        for name, rows in grouped.items():
-            problems += check_bands(" ".join(filter(None, name)), rows)
     return problems
 
 
@@ -136,39 +124,36 @@ def _check_dictionary(rows: list[Row]) -> list[str]:
 
 
 def _check_names(merged: dict[str, list[Row]], schemes: dict[str, Row]) -> list[str]:
-    """Every scheme, dimension, indicator and tier that a row names exists."""
+    """Every indicator and tier that a scheme names exists."""
     problems = []
     numeric, levels = indicator_names(), level_indicator_names()
-    dimensions = {(row["scheme"], row["dimension"]) for row in merged["scheme_dimensions"]}
     tiers = {(row["scheme"], row["tier"]) for row in merged["tiers"]}
-    axes = {name for name, row in schemes.items() if row["kind"] in ("quadrant", "axes")}
-    for seed, rows in merged.items():
-        if "scheme" not in SEEDS[seed].columns or seed == "schemes":
-            continue
-        named = {"level_scores": levels, "scheme_indicators": numeric | levels, "rules": numeric | levels}
-        known = named.get(seed, numeric)
-        for row in rows:
-            if row["scheme"] not in schemes:
-                problems.append(f"{row.where()}: unknown scheme {row['scheme']!r}")
-                continue
-            if row.values.get("indicator") and row["indicator"] not in known:
-                problems.append(
-                    f"{row.where()}: unknown indicator {row['indicator']!r}; there are {', '.join(sorted(known))}"
-                )
-            for column in ("dimension", "first_dimension", "second_dimension"):
-                if (name := row.values.get(column)) and (row["scheme"], name) not in dimensions:
-                    problems.append(f"{row.where()}: unknown dimension {name!r} of scheme {row['scheme']}")
-            for column in ("tier", "cap_tier"):
-                # The levels of a quadrant's dimensions (high, low) are no tiers; its quadrants are.
-                is_level = row["scheme"] in axes and seed in ("tier_bands", "ranks", "rules")
-                if (name := row.values.get(column)) and not is_level and (row["scheme"], name) not in tiers:
-                    problems.append(f"{row.where()}: unknown tier {name!r} of scheme {row['scheme']}; see tiers.csv")
+    for seed in ("scheme_indicators", "score_bands", "level_scores", "tier_caps", "rules"):
+        known = {"level_scores": levels, "scheme_indicators": numeric | levels, "rules": numeric | levels}
+        names = known.get(seed, numeric)
+        for row in merged[seed]:
+            if (name := row["indicator"]) and name not in names:
+                problems.append(f"{row.where()}: {_unknown_indicator(name, seed, numeric, levels)}")
+    for row in merged["rules"]:
+        # The levels of a dimension of axes (loyal, general) need no tier of their own.
+        scheme, name = row["scheme"], row["tier"]
+        if (scheme, name) not in tiers and schemes[scheme]["kind"] not in ("quadrant", "axes"):
+            known_tiers = sorted(tier for of, tier in tiers if of == scheme)
+            problems.append(f"{row.where()}: unknown tier {name!r} of scheme {scheme}{nearest(name, known_tiers)}")
     problems += [
         f"{row.where()}: {PENDING!r} is reserved for customers that cannot be scored yet"
         for row in merged["tiers"]
         if row["tier"] == PENDING
     ]
     return problems
+
+
+def _unknown_indicator(name: str, seed: str, numeric: set[str], levels: set[str]) -> str:
+    if seed in ("score_bands", "tier_caps") and name in levels:
+        return f"{name} is a name, not a number; give a score to each of its levels"
+    if seed == "level_scores" and name in numeric:
+        return f"{name} is a number, not a name; score it by edges such as >= 10"
+    return f"unknown indicator {name!r}{nearest(name, sorted(numeric | levels))}"
 
 
 def _check_settings(rows: list[Row]) -> list[str]:
@@ -307,9 +292,9 @@ def _check_weights(merged: dict[str, list[Row]]) -> list[str]:
         if row["scheme"] not in axes:
             groups[f"scheme {row['scheme']}, its dimensions"].append(row)
     return [
-        f"{rows[0].where()}: the weights of {name} sum to {total}, not to 1"
+        f"{rows[0].where()}: the weights of {name} sum to {plain(total * 100)} %, not to 100 %"
         for name, rows in groups.items()
-        if (total := sum(Decimal(row["weight"]) for row in rows)) != 1
+        if (total := sum((Decimal(row["weight"]) for row in rows), Decimal(0))) != 1
     ]
 
 
@@ -317,62 +302,27 @@ def _check_completeness(merged: dict[str, list[Row]], schemes: dict[str, Row]) -
     """Every scheme has what its kind needs."""
     problems = []
     banded = {(row["scheme"], row["indicator"]) for row in merged["score_bands"] + merged["level_scores"]}
-    files = {"bands": "tier_bands", "rank": "ranks", "rules": "rules"}
-    levels: dict[str, dict[tuple[str, str], set[str]]] = {}
-    for method, seed in files.items():
-        levels[method] = defaultdict(set)
-        for row in merged[seed]:
-            levels[method][row["scheme"], row["dimension"]].add(row["tier"])
     for name, row in schemes.items():
         dimensions = [item for item in merged["scheme_dimensions"] if item["scheme"] == name]
-        if not dimensions:
-            problems.append(f"{row.where()}: scheme {name} has no dimension (scheme_dimensions.csv)")
-        if row["kind"] == "weighted" and (name, "") not in levels["bands"]:
-            problems.append(f"{row.where()}: scheme {name} has no tier bands for its score (tier_bands.csv)")
-        one_level = ("bands", "rank", "rules", "cluster")
-        if row["kind"] in one_level and [item["level_by"] for item in dimensions] != [row["kind"]]:
-            problems.append(f"{row.where()}: a scheme of kind {row['kind']} has one dimension with that level_by")
-        if row["kind"] == "quadrant":
-            problems += _check_quadrants(row, dimensions, merged["quadrants"], levels)
-        if row["kind"] == "cluster":
+        kind, methods = row["kind"], [item["level_by"] for item in dimensions]
+        if kind in ("bands", "rank", "rules", "cluster") and len(dimensions) != 1:
+            problems.append(f"{row.where()}: a scheme of kind {kind} has one dimension, {name} has {len(dimensions)}")
+        if kind == "rules" and not any(rule["scheme"] == name for rule in merged["rules"]):
+            problems.append(f"{row.where()}: a scheme of kind rules has conditions, {name} has none")
+        if kind == "quadrant":
+            problems += _check_quadrants(row, dimensions, merged)
+        if kind == "cluster":
             problems += _check_cluster_tiers(row, merged["tiers"])
-        for item in dimensions:
-            method = item["level_by"]
-            if method in levels and (name, item["dimension"]) not in levels[method]:
-                problems.append(
-                    f"{item.where()}: dimension {item['dimension']} of scheme {name} has no rows in {files[method]}.csv"
-                )
+        for item, method in zip(dimensions, methods, strict=True):
             indicators = [
                 use
                 for use in merged["scheme_indicators"]
                 if (use["scheme"], use["dimension"]) == (name, item["dimension"])
             ]
-            if not indicators:
-                problems.append(
-                    f"{item.where()}: dimension {item['dimension']} of scheme {name} uses no indicator "
-                    "(scheme_indicators.csv)"
-                )
-            if method == "cluster":
-                problems += _check_clusters(row, item, indicators)
-            elif item["measure"] == "log":
-                problems.append(f"{item.where()}: measure log is for a dimension whose level_by is cluster; write raw")
-            elif item["measure"] == "raw" and len(indicators) > 1:
-                problems.append(f"{item.where()}: a raw dimension uses one indicator, {name} has {len(indicators)}")
-            elif method == "rank" and len(indicators) > 1:
-                problems.append(f"{item.where()}: a ranked dimension uses one indicator, {name} has {len(indicators)}")
-            if item["measure"] in ("raw", "log"):
-                problems += [
-                    f"{use.where()}: {use['indicator']} is a name, a {item['measure']} dimension needs a number; "
-                    "measure it by score"
-                    for use in indicators
-                    if use["indicator"] in level_indicator_names()
-                ]
-            if row["kind"] in ("quadrant", "axes") and method == "none":
-                problems.append(f"{item.where()}: a dimension of a scheme of kind {row['kind']} needs a level_by")
+            problems += _check_dimension(row, item, method, indicators)
             if item["measure"] == "score":
                 problems += [
-                    f"{use.where()}: indicator {use['indicator']} of scheme {name} has no scores "
-                    "(score_bands.csv or level_scores.csv)"
+                    f"{use.where()}: indicator {use['indicator']} of scheme {name} has no scores"
                     for use in indicators
                     if (name, use["indicator"]) not in banded
                 ]
@@ -381,43 +331,75 @@ def _check_completeness(merged: dict[str, list[Row]], schemes: dict[str, Row]) -
                 for use in indicators
                 if use["missing"] == "impute" and not use["missing_score"]
             ]
-    return problems + _check_ranks(merged["ranks"]) + _check_conditions(merged["rules"])
+    return problems + _check_conditions(merged["rules"])
 
 
-def _check_quadrants(
-    scheme: Row, dimensions: list[Row], quadrants: list[Row], levels: dict[str, dict[tuple[str, str], set[str]]]
-) -> list[str]:
+def _check_dimension(scheme: Row, item: Row, method: str, indicators: list[Row]) -> list[str]:
+    """How a dimension is measured fits how its level is found."""
+    name, measure = scheme["scheme"], item["measure"]
+    problems = []
+    if method == "cluster":
+        problems += _check_clusters(item, indicators)
+    elif measure == "log":
+        problems.append(f"{item.where()}: compare log is for a scheme of kind cluster")
+    elif measure == "raw" and len(indicators) > 1:
+        problems.append(
+            f"{item.where()}: {len(indicators)} indicators of {name} {item['dimension']} without scores; "
+            "score them, or name one as value"
+        )
+    elif method == "rank" and len(indicators) > 1:
+        problems.append(f"{item.where()}: a ranked dimension uses one indicator, {name} has {len(indicators)}")
+    if measure in ("raw", "log"):
+        problems += [
+            f"{use.where()}: {use['indicator']} is a name; give a score to each of its levels"
+            for use in indicators
+            if use["indicator"] in level_indicator_names()
+        ]
+    if scheme["kind"] in ("quadrant", "axes") and method == "none":
+        problems.append(f"{item.where()}: a dimension of a scheme of kind {scheme['kind']} needs levels or conditions")
+    if scheme["kind"] == "weighted" and method != "none":
+        problems.append(f"{item.where()}: a weighted scheme adds up scores; its dimensions have no levels of their own")
+    return problems
+
+
+def _check_quadrants(scheme: Row, dimensions: list[Row], merged: dict[str, list[Row]]) -> list[str]:
     """A quadrant scheme has two dimensions and a tier for each pair of their levels."""
     name = scheme["scheme"]
-    rows = [row for row in quadrants if row["scheme"] == name]
-    named = {(row["first_dimension"], row["second_dimension"]) for row in rows}
-    methods = {row["dimension"]: row["level_by"] for row in dimensions}
-    if len(methods) != 2 or len(named) != 1 or set(next(iter(named))) != set(methods):
-        return [f"{scheme.where()}: a quadrant scheme has two dimensions, named in the same order in quadrants.csv"]
-    first_levels, second_levels = (
-        levels.get(methods[dimension], {}).get((name, dimension), set()) for dimension in next(iter(named))
+    if len(dimensions) != 2:
+        return [f"{scheme.where()}: a quadrant scheme has two dimensions, {name} has {len(dimensions)}"]
+    first, second = (
+        {
+            row["tier"]
+            for seed in ("tier_bands", "ranks", "rules")
+            for row in merged[seed]
+            if (row["scheme"], row["dimension"]) == (name, item["dimension"])
+        }
+        for item in dimensions
     )
+    rows = [row for row in merged["quadrants"] if row["scheme"] == name]
     given = {(row["first_level"], row["second_level"]) for row in rows}
+    unknown = [row for row in rows if row["first_level"] not in first or row["second_level"] not in second]
     return [
-        f"{scheme.where()}: quadrants.csv has no tier for {first}/{second} of scheme {name}"
-        for first in sorted(first_levels)
-        for second in sorted(second_levels)
-        if (first, second) not in given
+        f"{row.where()}: {row['tier']} is at {row['first_level']}/{row['second_level']}, which are no levels; "
+        f"there are {', '.join(sorted(first))} and {', '.join(sorted(second))}"
+        for row in unknown
+    ] + [
+        f"{scheme.where()}: no tier of {name} is at {one}/{other}"
+        for one in sorted(first)
+        for other in sorted(second)
+        if (one, other) not in given
     ]
 
 
-def _check_clusters(scheme: Row, dimension: Row, indicators: list[Row]) -> list[str]:
-    """Clusters are the tiers of a scheme of their own, ranked by the one indicator that weighs most."""
-    problems = []
-    if scheme["kind"] != "cluster":
-        problems.append(f"{dimension.where()}: level_by cluster needs a scheme of kind cluster, not {scheme['kind']}")
+def _check_clusters(dimension: Row, indicators: list[Row]) -> list[str]:
+    """Clusters are ranked by the one indicator that weighs most."""
     weights = [Decimal(use["weight"]) for use in indicators]
-    if weights and weights.count(max(weights)) > 1:
-        problems.append(
-            f"{dimension.where()}: clusters are ranked by the indicator that weighs most; in {scheme['scheme']} "
-            f"{weights.count(max(weights))} indicators weigh {max(weights)}"
-        )
-    return problems
+    if not weights or weights.count(max(weights)) == 1:
+        return []
+    return [
+        f"{dimension.where()}: clusters are ranked by the indicator that weighs most; in {dimension['scheme']} "
+        f"{weights.count(max(weights))} indicators weigh {plain(max(weights) * 100)} %"
+    ]
 
 
 def _check_cluster_tiers(scheme: Row, tiers: list[Row]) -> list[str]:
@@ -426,66 +408,27 @@ def _check_cluster_tiers(scheme: Row, tiers: list[Row]) -> list[str]:
     if len(ranks) >= 2 and ranks == list(range(1, len(ranks) + 1)):
         return []
     return [
-        f"{scheme.where()}: a scheme of kind cluster has two or more tiers in tiers.csv, ranked 1, 2, 3 …; "
+        f"{scheme.where()}: a scheme of kind cluster has two or more tiers, ranked 1, 2, 3 …; "
         f"{scheme['scheme']} has {', '.join(map(str, ranks)) or 'none'}"
     ]
 
 
-def _check_ranks(rows: list[Row]) -> list[str]:
-    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
-    for row in rows:
-        groups[row["scheme"], row["dimension"]].append(row)
-    problems = []
-    for name, group in groups.items():
-        ordered = sorted(group, key=lambda row: Decimal(row["cumulative_share"]))
-        if Decimal((largest := ordered[-1])["cumulative_share"]) != 1:
-            problems.append(
-                f"{largest.where()}: the largest cumulative_share of {' '.join(name)} is "
-                f"{largest['cumulative_share']}, not 1"
-            )
-        problems += [
-            f"{above.where()}: cumulative_share {above['cumulative_share']} of {' '.join(name)} "
-            f"is already in line {below.line}"
-            for below, above in pairwise(ordered)
-            if Decimal(below["cumulative_share"]) == Decimal(above["cumulative_share"])
-        ]
-    return problems
-
-
 def _check_conditions(rows: list[Row]) -> list[str]:
-    """Every condition has what its operator compares, and the conditions of one rule lead to one tier."""
+    """A name is compared as a name, a number as a number."""
     problems = []
     names = level_indicator_names()
-    tiers: dict[tuple[str, str, int], Row] = {}
     for row in rows:
-        operator, is_named = row["operator"], row["indicator"] in names
-        if operator != "always" and not row["indicator"]:
-            problems.append(f"{row.where()}: operator {operator!r} needs an indicator")
-        if is_named and operator in _COMPARISONS and operator not in _NAME_COMPARISONS:
-            problems.append(
-                f"{row.where()}: {row['indicator']} is a name; compare it by {', '.join(_NAME_COMPARISONS)} or missing"
-            )
-        elif operator == "in" and row["indicator"] and not is_named:
-            problems.append(f"{row.where()}: {row['indicator']} is a number; operator 'in' compares names")
-        elif is_named and operator in _NAME_COMPARISONS:
-            listed = row["value"].split("|") if operator == "in" else [row["value"]]
-            if not all(listed) or any(name != name.strip() for name in listed):
-                problems.append(
-                    f"{row.where()}: value is {row['value']!r}; operator {operator!r} needs "
-                    + ("names separated by |, without blanks" if operator == "in" else "a name")
-                )
-        elif operator in _COMPARISONS:
+        operator, name = row["operator"], row["indicator"]
+        if name in names and operator in _COMPARISONS and operator not in _NAME_COMPARISONS:
+            problems.append(f"{row.where()}: {name} is a name; compare it by {', '.join(_NAME_COMPARISONS)} or missing")
+        elif name and name not in names and operator == "in":
+            problems.append(f"{row.where()}: {name} is a number; in compares names")
+        elif name and name not in names and operator in _COMPARISONS:
             number = as_decimal(row["value"])
             if number is None:
-                problems.append(f"{row.where()}: value is {row['value']!r}; operator {operator!r} needs a number")
+                problems.append(f"{row.where()}: {name} is a number, {row['value']!r} is none")
             elif not fits_column(number, BOUND):
                 problems.append(f"{row.where()}: value is {row['value']}; up to 18 digits and 6 decimals")
-        first = tiers.setdefault((row["scheme"], row["dimension"], int(Decimal(row["rule_order"]))), row)
-        if row["tier"] != first["tier"]:
-            problems.append(
-                f"{row.where()}: rule {row['rule_order']} of {row['scheme']} {row['dimension']} leads to "
-                f"{first['tier']} in line {first.line} and to {row['tier']} here"
-            )
     return problems
 
 
@@ -493,16 +436,7 @@ def _check_stability(merged: dict[str, list[Row]], schemes: dict[str, Row]) -> l
     """Margins fit between the edges of an axis, and a tier can move at all."""
     problems = []
     for row in merged["stability"]:
-        numbers = {
-            column: Decimal(row[column])
-            for column in ("enter_margin", "exit_margin", "min_dwell_days", "spend_change", "idle_months")
-            if as_decimal(row[column]) is not None
-        }
-        problems += [
-            f"{row.where()}: {name} is {number}; it cannot lie below 0"
-            for name, number in numbers.items()
-            if number < 0
-        ]
+        numbers = {column: Decimal(row[column]) for column in ("enter_margin", "exit_margin")}
         if row["review"] == "none" and not row["spend_change"] and not row["idle_months"]:
             problems.append(f"{row.where()}: tiers of {row['scheme']} would never move: give a trigger or a review")
         margins = numbers.get("enter_margin", Decimal(0)) + numbers.get("exit_margin", Decimal(0))

@@ -1,7 +1,7 @@
-"""The seeds of the rules: their columns, and how a file of them is read.
+"""The tables of the rules: their columns, and how a CSV file of one (a seed) is read.
 
-A profile's seed replaces whole groups of the project's rows (a scheme's bands, one setting, ...), so an override never
-mixes with what it overrides.
+A company's seed replaces whole groups of the project's rows (one setting, one currency, ...), so an override never
+mixes with what it overrides. The tables of schemes are filled from scheme files (``schemes``).
 """
 
 from __future__ import annotations
@@ -129,8 +129,8 @@ SEEDS: dict[str, SeedSpec] = {
         ("scheme", "dimension", "tier"),
         ("scheme",),
     ),
-    "gates": SeedSpec(
-        {"scheme": _TEXT, "tier": _TEXT, "indicator": _TEXT, "lower_bound": _REQUIRED_BOUND, "cap_tier": _TEXT},
+    "tier_caps": SeedSpec(
+        {"scheme": _TEXT, "tier": _TEXT, "indicator": _TEXT, "lower_bound": _REQUIRED_BOUND},
         ("scheme", "tier", "indicator"),
         ("scheme",),
     ),
@@ -269,11 +269,11 @@ SEEDS: dict[str, SeedSpec] = {
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a seed file."""
+    """A row of a table of rules: the line of a CSV or YAML file that says it, or the cell of a workbook."""
 
     values: dict[str, str]
     file: Path
-    line: int
+    line: int | str
 
     def where(self) -> str:
         return f"{shown_path(self.file)}:{self.line}"
@@ -367,6 +367,13 @@ def read_rows(path: Path, spec: SeedSpec, problems: list[str]) -> list[Row]:
                 problems.append(f"{row.where()}: {len(spec.columns)} fields expected")
                 continue
             rows.append(row)
+    problems += check_rows(rows, spec)
+    return rows
+
+
+def check_rows(rows: list[Row], spec: SeedSpec) -> list[str]:
+    """Values that do not fit their column, and keys that are there twice."""
+    problems = []
     seen: dict[tuple[str, ...], Row] = {}
     for row in rows:
         problems += _check_types(row, spec)
@@ -374,7 +381,7 @@ def read_rows(path: Path, spec: SeedSpec, problems: list[str]) -> list[Row]:
         if key in seen:
             problems.append(f"{row.where()}: {', '.join(key)} is already in line {seen[key].line}")
         seen[key] = row
-    return rows
+    return problems
 
 
 def _check_types(row: Row, spec: SeedSpec) -> list[str]:
@@ -387,8 +394,6 @@ def _check_types(row: Row, spec: SeedSpec) -> list[str]:
             continue
         if kind == _FLAG and value not in ("true", "false"):
             problems.append(f"{row.where()}: {column} is {value!r}; write true or false")
-        if kind == _DAY and not _is_day(value):
-            problems.append(f"{row.where()}: {column} is {value!r}; write a day as YYYY-MM-DD")
         if kind in _DIGITS:
             number = as_decimal(value)
             if number is None:

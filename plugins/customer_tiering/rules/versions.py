@@ -14,6 +14,9 @@ import duckdb
 from customer_tiering.rules.seeds import OPTIONAL_TEXT, SEEDS, Row, Rules, SeedSpec
 from customer_tiering.sql import quote
 
+_OLD_NAMES = {"tier_caps": "gates"}
+"""What tables were called before; rules of earlier nights lie under that name."""
+
 
 def land_rules(connection: duckdb.DuckDBPyConnection, rules: Rules, valid_from: date) -> str:
     """Store the rules under their version unless they are there; returns the version."""
@@ -67,7 +70,7 @@ def ensure_rules(connection: duckdb.DuckDBPyConnection, version: str, folder: Pa
     rows = {
         seed: [
             Row({column: values.get(column, "") for column in spec.columns}, path, line)
-            for line, values in enumerate(content.get(seed, []), start=1)
+            for line, values in enumerate(content.get(seed, content.get(_OLD_NAMES.get(seed, ""), [])), start=1)
         ]
         for seed, spec in SEEDS.items()
     }
@@ -86,6 +89,19 @@ def _ensure_tables(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(f"create table if not exists {table} (rules_version varchar, {columns})")
         for column, kind in spec.columns.items():
             connection.execute(f"alter table {table} add column if not exists {quote(column)} {kind.sql}")
+        _take_over(connection, seed, spec)
+
+
+def _take_over(connection: duckdb.DuckDBPyConnection, seed: str, spec: SeedSpec) -> None:
+    """Rows that an older package left under another name."""
+    old = _OLD_NAMES.get(seed, "")
+    there = "select 1 from duckdb_tables() where schema_name = 'rules' and table_name = ?"
+    if old and connection.execute(there, [old]).fetchone():
+        columns = ", ".join(quote(column) for column in ("rules_version", *spec.columns))
+        connection.execute(
+            f"insert into {quote('rules', seed)} ({columns}) select {columns} from {quote('rules', old)}; "
+            f"drop table {quote('rules', old)}"
+        )
 
 
 def _values(row: Row, spec: SeedSpec) -> list[str | None]:

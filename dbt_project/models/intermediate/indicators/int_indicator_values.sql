@@ -22,7 +22,7 @@ named as (
     select
         rules_version,
         indicator
-    from {{ source('rules', 'gates') }}
+    from {{ source('rules', 'tier_caps') }}
     union
     select
         rules_version,

@@ -1,5 +1,5 @@
--- The tier that the night's figures give. Weighted and bands: bands of the score, capped by gates. Rank, rules,
--- cluster: the level of the one dimension. Quadrant: the pair of levels. Axes: the levels side by side. A customer
+-- The tier that the night's figures give. Weighted and bands: bands of the score, or the best tier below whose caps the
+-- customer meets. Rank, rules, cluster: the level of the one dimension. Quadrant: the pair of levels. Axes: the levels side by side. A customer
 -- that lacks what its scheme needs is pending. Beside it: the tier a customer may enter, and the one it must leave
 -- for, when the scheme asks for a margin at the edges.
 with totals as (
@@ -26,9 +26,9 @@ quadrants as (
 
 ),
 
-gates as (
+tier_caps as (
 
-    select * from {{ source('rules', 'gates') }}
+    select * from {{ source('rules', 'tier_caps') }}
 
 ),
 
@@ -147,36 +147,68 @@ banded as (
 
 ),
 
-failed_gates as (
+-- Tiers that a customer cannot have, whatever its score: what they ask for is less than that, or not known.
+out_of_reach as (
+
+    select distinct
+        on_an_axis.customer_id,
+        on_an_axis.scheme,
+        on_an_axis.as_of_date,
+        tier_caps.tier
+    from on_an_axis
+    inner join tier_caps
+        on
+            on_an_axis.rules_version = tier_caps.rules_version
+            and on_an_axis.scheme = tier_caps.scheme
+    inner join indicator_values
+        on
+            on_an_axis.customer_id = indicator_values.customer_id
+            and on_an_axis.as_of_date = indicator_values.as_of_date
+            and tier_caps.indicator = indicator_values.indicator
+    where indicator_values.raw_value is null or indicator_values.raw_value < tier_caps.lower_bound
+
+),
+
+-- The tiers from the one of the score downwards, the best first; only for customers whom a cap keeps out of one.
+within_reach as (
 
     select
         banded.customer_id,
         banded.scheme,
         banded.as_of_date,
         banded.reading,
-        gates.cap_tier,
-        -- Of several gates that a customer fails, the lowest cap holds.
+        tiers.tier,
         row_number() over (
             partition by banded.customer_id, banded.scheme, banded.as_of_date, banded.reading
-            order by tiers.tier_rank desc, gates.cap_tier asc
-        ) as cap_order
+            order by tiers.tier_rank
+        ) as reach_order
     from banded
-    inner join gates
+    inner join tiers as own
         on
-            banded.rules_version = gates.rules_version
-            and banded.scheme = gates.scheme
-            and banded.tier = gates.tier
+            banded.rules_version = own.rules_version
+            and banded.scheme = own.scheme
+            and banded.tier = own.tier
     inner join tiers
         on
-            gates.rules_version = tiers.rules_version
-            and gates.scheme = tiers.scheme
-            and gates.cap_tier = tiers.tier
-    inner join indicator_values
+            banded.rules_version = tiers.rules_version
+            and banded.scheme = tiers.scheme
+            and own.tier_rank <= tiers.tier_rank
+    left join out_of_reach
         on
-            banded.customer_id = indicator_values.customer_id
-            and banded.as_of_date = indicator_values.as_of_date
-            and gates.indicator = indicator_values.indicator
-    where indicator_values.raw_value is null or indicator_values.raw_value < gates.lower_bound
+            banded.customer_id = out_of_reach.customer_id
+            and banded.scheme = out_of_reach.scheme
+            and banded.as_of_date = out_of_reach.as_of_date
+            and tiers.tier = out_of_reach.tier
+    where
+        out_of_reach.tier is null
+        and exists (
+            select 1 as kept_out
+            from out_of_reach as other
+            where
+                banded.customer_id = other.customer_id
+                and banded.scheme = other.scheme
+                and banded.as_of_date = other.as_of_date
+        )
 
 ),
 
@@ -186,19 +218,17 @@ capped as (
         banded.customer_id,
         banded.scheme,
         banded.as_of_date,
-        max(case when banded.reading = 'computed' then coalesce(failed_gates.cap_tier, banded.tier) end) as tier,
-        max(case when banded.reading = 'entering' then coalesce(failed_gates.cap_tier, banded.tier) end)
-            as entering_tier,
-        max(case when banded.reading = 'leaving' then coalesce(failed_gates.cap_tier, banded.tier) end)
-            as leaving_tier
+        max(case when banded.reading = 'computed' then coalesce(within_reach.tier, banded.tier) end) as tier,
+        max(case when banded.reading = 'entering' then coalesce(within_reach.tier, banded.tier) end) as entering_tier,
+        max(case when banded.reading = 'leaving' then coalesce(within_reach.tier, banded.tier) end) as leaving_tier
     from banded
-    left join failed_gates
+    left join within_reach
         on
-            banded.customer_id = failed_gates.customer_id
-            and banded.scheme = failed_gates.scheme
-            and banded.as_of_date = failed_gates.as_of_date
-            and banded.reading = failed_gates.reading
-            and failed_gates.cap_order = 1
+            banded.customer_id = within_reach.customer_id
+            and banded.scheme = within_reach.scheme
+            and banded.as_of_date = within_reach.as_of_date
+            and banded.reading = within_reach.reading
+            and within_reach.reach_order = 1
     group by banded.customer_id, banded.scheme, banded.as_of_date
 
 ),

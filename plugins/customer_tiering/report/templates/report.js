@@ -17,7 +17,7 @@
     buffer: ["进入另需缓冲 {}", "and {} more to enter it"],
     step: ["{0} 由 {1} 到 {2}({3}),可得 {4} 分", "{0} from {1} to {2} ({3}) brings {4}"],
     nostep: ["没有单项指标可独自达到", "no single indicator reaches it alone"],
-    gate: ["{0} 要求 {1} 至少 {2},现为 {3}:封顶 {4}", "{0} needs {1} of {2}, it is {3}: capped at {4}"],
+    cap: ["{0} 要求 {1} 至少 {2},现为 {3}:封顶 {4}", "{0} needs {1} of {2}, it is {3}: capped at {4}"],
     history: ["近期变动", "Recent changes"], top: ["已是最高等级,或方案无得分距离", "The best tier, or a scheme without distances"],
   };
   const lang = () => (root.lang === "zh" ? 0 : 1);
@@ -75,8 +75,8 @@
       make("p", { class: "verdict" }, chip(one.tier)),
       make("p", {}, `${say("since")} ${one.since} · ${word(one.reason)} · ${say("coverage")} ${show(one.coverage, "percent")}`),
       one.computed === undefined ? null : make("p", {}, `${say("alone")}: `, chip(one.computed)),
-      ...(one.gates || []).map(([name, least, value, tier, cap]) =>
-        make("p", {}, say("gate", word(tier), indicator(name), measured(name, least), measured(name, value), word(cap)))),
+      ...(one.caps || []).map(([name, least, value, tier, cap]) =>
+        make("p", {}, say("cap", word(tier), indicator(name), measured(name, least), measured(name, value), word(cap)))),
       word(one.strategy) ? make("p", { class: "about" }, `${say("strategy")}: ${word(one.strategy)}`) : null);
     if (one.next !== undefined) {
       const buffer = one.margin ? `, ${say("buffer", show(one.margin, "number"))}` : "";
