@@ -1,7 +1,7 @@
--- The tier that the night's figures give. Weighted and bands: bands of the score, or the best tier below whose caps the
--- customer meets. Rank, rules, cluster: the level of the one dimension. Quadrant: the pair of levels. Axes: the levels side by side. A customer
--- that lacks what its scheme needs is pending. Beside it: the tier a customer may enter, and the one it must leave
--- for, when the scheme asks for a margin at the edges.
+-- The tier that the night's figures give. Weighted and bands: the band of the score, or the best tier below whose needs
+-- and caps the customer meets. Rank, rules, cluster: the level of the one dimension. Quadrant: the pair of levels.
+-- Axes: the levels side by side. A customer that lacks what its scheme needs is pending. Beside it: the tier a customer
+-- may enter, and the one it must leave for, when the scheme asks for a margin at the edges.
 with totals as (
 
     select * from {{ ref('int_scheme_totals') }}
