@@ -67,10 +67,6 @@ def refusal(*arguments: str) -> str:
     return text
 
 
-def root() -> Any:
-    return typer.main.get_command(app)
-
-
 def commands_of(group: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """Every command that can be run, by its words."""
     for name, command in group.commands.items():
@@ -80,7 +76,8 @@ def commands_of(group: Any, path: str = "") -> Iterator[tuple[str, Any]]:
             yield f"{path}{name}", command
 
 
-COMMANDS = dict(commands_of(root()))
+ROOT: Any = typer.main.get_command(app)
+COMMANDS = dict(commands_of(ROOT))
 COMPANY_COMMANDS = {
     name: command for name, command in COMMANDS.items() if any(p.name == "profile" for p in command.params)
 }
@@ -88,7 +85,9 @@ COMPANY_COMMANDS = {
 
 def parsed_profile(arguments: list[str]) -> str:
     """The profile that a command would be called with."""
-    command, name, rest, context = root(), "tiering", arguments, None
+    command: Any = ROOT
+    name: Any = "tiering"
+    rest, context = arguments, None
     while isinstance(command, TyperGroup):
         context = command.make_context(name, rest, parent=context)
         name, command, rest = command.resolve_command(context, [*context._protected_args, *context.args])
@@ -216,7 +215,7 @@ def test_contract_options_that_would_do_nothing_are_refused(profiles: Path) -> N
 
 
 def test_every_command_stands_in_a_panel_of_the_help() -> None:
-    panels = {name: command.rich_help_panel for name, command in root().commands.items()}
+    panels = {name: command.rich_help_panel for name, command in ROOT.commands.items()}
     assert {name for name, panel in panels.items() if not panel} == set()
     assert set(panels.values()) == {"Night", "Look", "Rules and models", "Data", "People", "Operate", "Start"}
     shown = call("--help").stdout

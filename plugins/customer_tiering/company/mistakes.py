@@ -9,6 +9,7 @@ import yaml
 from pydantic import ValidationError
 
 from customer_tiering.errors import nearest
+from customer_tiering.yaml_text import compose_yaml
 
 Mistake = tuple[Sequence[str | int], str]
 """Where in the file (keys from the top), and what is wrong."""
@@ -28,7 +29,7 @@ def of_validation(error: ValidationError, schema: dict[str, Any]) -> list[Mistak
 
 def told(mistakes: Iterable[Mistake], text: bytes) -> str:
     """The mistakes, one per line, in the order of the file."""
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    root = compose_yaml(text)
     lines = sorted((_line(root, where), ".".join(map(str, where)), message) for where, message in mistakes)
     return "\n".join(f"line {line}, {where}: {message}" for line, where, message in lines)
 

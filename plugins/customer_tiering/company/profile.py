@@ -20,6 +20,7 @@ from customer_tiering.company.release_limits import ReleaseLimits
 from customer_tiering.company.workspace import Workspace, project_root
 from customer_tiering.errors import ProfileError
 from customer_tiering.inputs.mapping import MappedSource, TableMapping, check_columns, mapped_source
+from customer_tiering.yaml_text import load_yaml
 
 NAME = r"^[a-z][a-z0-9_]*$"
 """What a profile may be called; its folders have that name."""
@@ -299,7 +300,7 @@ def load_profile(name: str) -> Profile:
     text = path.read_bytes()
     mistakes: list[Mistake] = []
     try:
-        raw = yaml.safe_load(text) or {}
+        raw = load_yaml(text) or {}
         if not isinstance(raw, dict):
             raise ProfileError(f"profile {name}: {path.name} is not a mapping of keys to values", "correct the file")
         profile = Profile.model_validate({"name": name, **_filled_in(raw)})
@@ -328,7 +329,7 @@ def _filled_in(raw: dict[str, Any]) -> dict[str, Any]:
 def _like(source: dict[str, Any]) -> dict[str, Any]:
     profile, _, name = str(source["like"]).partition(".")
     path = profiles_folder() / f"{profile}.yml"
-    known = (yaml.safe_load(path.read_bytes()) or {}).get("sources", {}) if path.is_file() else {}
+    known = (load_yaml(path.read_bytes()) or {}).get("sources", {}) if path.is_file() else {}
     if name not in known:
         raise ProfileError(
             f"like: {source['like']} names no source of another profile",

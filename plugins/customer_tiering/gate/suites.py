@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from customer_tiering.errors import TieringError
 from customer_tiering.sources.base import MALFORMED_COLUMN
+from customer_tiering.yaml_text import load_yaml
 
 OnFailure = Literal["quarantine", "repair", "block", "warn"]
 Severity = Literal["critical", "warning", "info"]
@@ -148,7 +149,7 @@ def load_suite(path: Path, source: str, entity: str) -> Suite:
     Raises ``SuiteError`` that names file, rule and key of every problem.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8").replace("{source}", source))
+        content = load_yaml(path.read_text(encoding="utf-8").replace("{source}", source))
     except yaml.YAMLError as error:
         raise SuiteError(f"{_short(path)}: not readable as YAML: {error}", "correct the file") from error
     if not isinstance(content, dict):

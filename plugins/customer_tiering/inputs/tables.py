@@ -11,11 +11,11 @@ from functools import cache
 from importlib import resources
 from typing import Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from customer_tiering.inputs.types import TYPES, ColumnType, Form, half_width, read_level
 from customer_tiering.sources.base import PiiKind
+from customer_tiering.yaml_text import load_yaml
 
 EARLIEST_DAY = "1980-01-01"
 """Days before it are placeholders of programs (1900-01-01, 1970-01-01), never days of business."""
@@ -138,7 +138,7 @@ def input_tables() -> dict[str, InputTable]:
     folder = resources.files("customer_tiering.inputs") / "tables"
     for path in sorted(folder.iterdir(), key=lambda path: path.name):
         name = path.name.removesuffix(".yml")
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = load_yaml(path.read_text(encoding="utf-8"))
         columns = [{"name": column} | declared for column, declared in content.pop("columns").items()]
         found[name] = InputTable.model_validate({"name": name, "columns": columns, **content})
     ordered: dict[str, InputTable] = {}

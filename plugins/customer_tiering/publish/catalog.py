@@ -9,11 +9,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from customer_tiering.company.workspace import project_root
 from customer_tiering.errors import ContractError
 from customer_tiering.publish.contract import Mart, marts_of_models
+from customer_tiering.yaml_text import load_yaml
 
 _EXPOSURES = Path("dbt_project/models/exposures.yml")
 _PAGE = Path("docs/marts.md")
@@ -66,7 +65,7 @@ def marts_whose_rows_vary() -> frozenset[str]:
 
 def readers() -> dict[str, Reader]:
     """Readers by name."""
-    content: Mapping[str, Mapping[str, Any]] = yaml.safe_load((project_root() / _READERS).read_text(encoding="utf-8"))
+    content: Mapping[str, Mapping[str, Any]] = load_yaml((project_root() / _READERS).read_text(encoding="utf-8"))
     return {name: Reader(name, **facts) for name, facts in content.items()}
 
 

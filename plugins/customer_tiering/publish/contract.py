@@ -18,6 +18,7 @@ import yaml
 
 from customer_tiering.company.workspace import project_root
 from customer_tiering.errors import ContractError
+from customer_tiering.yaml_text import load_yaml
 
 FILE = "marts.yml"
 CHANGELOG = "CHANGELOG.md"
@@ -99,7 +100,7 @@ def contract_version() -> str:
 def read_contract(folder: Path) -> Contract:
     """The committed contract. Raises ``ContractError`` when it cannot be read."""
     try:
-        content = yaml.safe_load((folder / FILE).read_text(encoding="utf-8"))
+        content = load_yaml((folder / FILE).read_text(encoding="utf-8"))
         major, minor = (int(part) for part in str(content["version"]).split("."))
         return Contract(major, minor, content["marts"])
     except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
@@ -116,7 +117,7 @@ def marts_of_models(project: Path | None = None) -> dict[str, Mart]:
     """Marts by name, from the YAML beside each mart's SQL (dbt enforces columns and types); needs no dbt."""
     found = {}
     for path in sorted((project or project_root() / "dbt_project").joinpath(*_MARTS).rglob("*.sql")):
-        (model,) = yaml.load(path.with_suffix(".yml").read_bytes(), Loader=_LOADER)["models"]  # noqa: S506 - a safe one
+        (model,) = load_yaml(path.with_suffix(".yml").read_bytes())["models"]
         tests = [test for test in model.get("data_tests", []) if isinstance(test, dict)]
         combinations = [test[_GRAIN_TEST]["arguments"]["columns"] for test in tests if _GRAIN_TEST in test]
         unique = [[column["name"]] for column in model["columns"] if "unique" in column.get("data_tests", [])]
@@ -301,6 +302,3 @@ def _next(version: tuple[int, int], *, breaking: bool) -> tuple[int, int]:
 
 def _listed(names: list[str]) -> str:
     return "(" + ", ".join(names) + ")"
-
-
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

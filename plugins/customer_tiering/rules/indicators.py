@@ -12,9 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from customer_tiering.company.workspace import project_root
+from customer_tiering.yaml_text import load_yaml
 
 _PROJECT = Path("dbt_project")
 _DICTIONARY = _PROJECT / "seeds/indicators.csv"
@@ -44,9 +43,9 @@ def missing_pieces(root: Path | None = None) -> list[Missing]:
     root = root or project_root()
     dictionary = _dictionary(root)
     wide = (root / _WIDE).read_text(encoding="utf-8")
-    (model,) = yaml.safe_load((root / _MART).with_suffix(".yml").read_text(encoding="utf-8"))["models"]
+    (model,) = load_yaml((root / _MART).with_suffix(".yml").read_text(encoding="utf-8"))["models"]
     documented = {column["name"] for column in model["columns"]} - _KEYS - _NOT_INDICATORS
-    promised = yaml.safe_load((root / _CONTRACT).read_text(encoding="utf-8"))["marts"][model["name"]]["columns"]
+    promised = load_yaml((root / _CONTRACT).read_text(encoding="utf-8"))["marts"][model["name"]]["columns"]
     made = dict(_made(root))
     found = []
     for name in sorted({*dictionary, *documented, *made} - _NOT_INDICATORS):

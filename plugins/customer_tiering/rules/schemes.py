@@ -21,6 +21,7 @@ from customer_tiering.rules import edges
 from customer_tiering.rules.edges import plain
 from customer_tiering.rules.scheme_file import Choice, Dimension, IndicatorUse, SchemeFile
 from customer_tiering.rules.seeds import Row, shown_path
+from customer_tiering.yaml_text import compose_yaml
 
 Where = tuple[str | int, ...]
 SCHEME_SEEDS = (
@@ -122,7 +123,7 @@ def _told(scheme: Scheme, where: Sequence[str | int], message: str) -> str:
 def read_text(path: Path, problems: list[str]) -> Text | None:
     """Content and lines of a YAML file; None, and a problem, when it is none."""
     try:
-        root = yaml.compose(path.read_bytes().decode("utf-8-sig"), Loader=yaml.SafeLoader)
+        root = compose_yaml(path.read_bytes().decode("utf-8-sig"))
     except UnicodeDecodeError:
         problems.append(f"{shown_path(path)}: the file is not UTF-8; save it as UTF-8")
         return None

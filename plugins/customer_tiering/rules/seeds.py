@@ -16,9 +16,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from customer_tiering.company.workspace import project_root
+from customer_tiering.yaml_text import load_yaml
 
 PENDING = "pending"
 
@@ -322,7 +321,7 @@ def level_indicator_names() -> set[str]:
 def churn_feature_names() -> list[str]:
     """Columns of ``fct_churn_features`` that a churn model may use, in the order in which the models list them."""
     text = (project_root() / "dbt_project" / "dbt_project.yml").read_text(encoding="utf-8")
-    names: list[str] = yaml.safe_load(text)["vars"]["churn_features"]
+    names: list[str] = load_yaml(text)["vars"]["churn_features"]
     return names
 
 
@@ -334,7 +333,7 @@ def _indicator_columns() -> list[dict[str, Any]]:
 @cache
 def _columns_of_model(text: str) -> list[dict[str, Any]]:
     """Columns in a model's YAML; parsed once, because the checks of one load of the rules ask twenty times."""
-    (model,) = yaml.safe_load(text)["models"]
+    (model,) = load_yaml(text)["models"]
     columns: list[dict[str, Any]] = model["columns"]
     return columns
 
