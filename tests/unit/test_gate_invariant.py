@@ -66,7 +66,7 @@ LANDED = {
 NULL, NUMBER = "expect_column_values_to_be_null", "expect_column_values_to_be_number"
 FIRST_NIGHT = date(2024, 1, 1)
 GOOD_DATES, BAD_DATES = ("2023-12-05", "2023-12-06 08:00:00"), ("2023-02-30", "soon")
-LOADS_PER_EXAMPLE, EXAMPLES = 60, 17
+LOADS_PER_EXAMPLE, EXAMPLES = 130, 8
 
 
 @pytest.fixture(scope="module", autouse=True)

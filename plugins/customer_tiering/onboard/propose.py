@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import duckdb
@@ -274,6 +275,7 @@ def _same(left: str, right: str) -> float:
     return _SAME_WORDS if len(words := _words(left)) > 1 and words == _words(right) else 0.0
 
 
+@cache
 def _words(name: str) -> frozenset[str]:
     """The words of an English name, whatever their order, with one word for all that mean the same."""
     parts = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)
@@ -281,6 +283,7 @@ def _words(name: str) -> frozenset[str]:
     return frozenset(_MEANING.get(word, _MEANING.get(word.removesuffix("s"), word)) for word in words) - _NO_WORDS
 
 
+@cache
 def _plain(name: str) -> str:
     return re.sub(r"[\s_\-.#()（）:：/*]+|（.*?）|\(.*?\)", "", name).lower()
 
