@@ -47,7 +47,7 @@ $(READY): requirements.lock pyproject.toml
 run: $(READY) ## run one night and print its summary (PROFILE=, AS_OF=, DATA=)
 	@$(BIN)/tiering run --profile "$(PROFILE)" --as-of "$(AS_OF)" --data "$(DATA)"
 
-test: $(READY) ## lint, fast tests, then whole nights: about ten minutes
+test: $(READY) ## lint, fast tests, then whole nights: about twenty minutes
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/python -m pytest -q -m "not slow and not full" $(PARALLEL)
 	@$(BIN)/python -m pytest -q -m "slow and not full" $(PARALLEL)
