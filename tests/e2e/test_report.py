@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
 import shutil
 import sqlite3
-import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +21,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from asking import ask
 from customer_tiering.airflow.runner import _conclude
 from customer_tiering.cli.main import app as cli
 from customer_tiering.company.journal import JOURNAL, read_journal
@@ -470,55 +468,6 @@ def test_the_report_is_readable_on_a_phone(page: Any) -> None:
 
 # --- the page in Airflow -----------------------------------------------------------------------------------------
 
-# Serves the plugin's app by Airflow's own auth manager, and asks as nobody, as a reader and as someone without rights.
-ASK = """
-import json, sys
-from airflow.api_fastapi.app import create_auth_manager
-from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
-from airflow.utils.db import initdb
-from fastapi import FastAPI
-from fastapi.testclient import TestClient
-
-sys.path.insert(0, sys.argv[1])
-import tiering_page
-
-initdb()
-manager = create_auth_manager()
-manager.init()
-root = FastAPI()
-root.mount(tiering_page.PREFIX, tiering_page.page)
-client = TestClient(root, follow_redirects=False)
-answers = []
-for role, path, accept in json.loads(sys.argv[2]):
-    headers = {"accept": accept}
-    if role != "nobody":
-        token = manager.generate_jwt(SimpleAuthManagerUser(username="one", role=role if role != "none" else None))
-        headers["authorization"] = f"Bearer {token}"
-    answer = client.get("/tiering" + path, headers=headers)
-    text = answer.text if "html" in answer.headers.get("content-type", "") else ""
-    answers.append([answer.status_code, dict(answer.headers), text])
-print(json.dumps(answers))
-"""  # fmt: skip
-
-
-def ask(company: Company, home: Path, *questions: tuple[str, str, str]) -> list[tuple[int, dict[str, str], str]]:
-    root = Path(steps.project_root())
-    done = subprocess.run(
-        [sys.executable, "-c", ASK, str(root / "plugins"), json.dumps(questions)],
-        env={name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
-        | {
-            "AIRFLOW_HOME": str(home),
-            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
-            "AIRFLOW__API_AUTH__JWT_SECRET": "only for this test, and long enough for the algorithm that is used by it",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return [tuple(answer) for answer in json.loads(done.stdout.strip().splitlines()[-1])]
-
 
 def test_the_page_asks_airflow_who_is_there_and_shows_what_is_published(company: Company, tmp_path: Path) -> None:
     html = "text/html"
@@ -528,7 +477,6 @@ def test_the_page_asks_airflow_who_is_there_and_shows_what_is_published(company:
     )
     paths = ["/", "/report", "/workbook", "/customers", "/customer?id=x", "/nights"]
     answers = ask(
-        company,
         tmp_path,
         *(("nobody", path, "*/*") for path in paths),
         *(("none", path, "*/*") for path in paths),

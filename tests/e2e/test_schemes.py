@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from decimal import Decimal
@@ -14,6 +15,7 @@ import pytest
 import xlsxwriter
 from rich.console import Console
 
+from asking import ask
 from customer_tiering.company.workspace import Workspace
 from customer_tiering.errors import TieringError
 from customer_tiering.explain.explanation import Explanation, Step, explain
@@ -398,7 +400,7 @@ def test_explain_shows_the_assessment_table(criteria: Workspace) -> None:
     text = console.export_text()
     assert "next tier 上一级: strategic, 3.2 points missing" in text
     assert "annual_spend from 7,500,000 to 10,000,000 (33%) brings 4.32" in text
-    assert "churn_rate from 0.2 to below 0.1 (50%) brings 4.2" in text
+    assert "churn_rate from 20.00% to below 10.00% (50%) brings 4.2" in text
 
 
 def test_explain_says_when_no_single_step_suffices_or_none_is_needed(criteria: Workspace) -> None:
@@ -656,6 +658,21 @@ def test_the_lowest_of_several_caps_holds(tail: Workspace) -> None:
     assert {code: rows[code]["effective_tier"] for code in expected} == expected
     assert rows["other-00"]["score"] == Decimal(90)  # the score stays, the tier is capped
     assert rows["second-00"]["score"] == Decimal(40)
+
+
+def test_a_need_that_is_not_met_is_told(tail: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the terminal and on the page, for indicators that the scheme does not score; shares as percent."""
+    console = Console(width=160, file=io.StringIO(), record=True)
+    console.print(render_assessment(explained(tail, "other-00", "gated")))
+    told = console.export_text()
+    assert "gold needs profit_margin 毛利率 of 15.00%, it is 10.00%: capped at 封顶 bronze" in told
+    assert "silver needs order_frequency" in told
+    monkeypatch.setenv("TIERING_PROFILE", "tail")
+    ((status, _, page),) = ask(tmp_path, ("VIEWER", "/customer?id=other-00&scheme=gated", "text/html"))
+    assert status == 200
+    spoken = " ".join(re.sub(r"<[^>]+>", " ", page).split())
+    assert "毛利率 Profit margin 10.00%,要求至少 15.00%" in spoken
+    assert "→ 铜 Bronze" in spoken
 
 
 # --- stability, prospects, members, rules on names: who is at risk, whom to approach, who is a person --------

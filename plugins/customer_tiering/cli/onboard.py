@@ -190,8 +190,7 @@ def _write_and_try(name: str, path: Path, zone: str, currency: str, headline: st
     say(f"\nwrote {path}")
     if scheme == "spend_abc" and tried.spend_cuts:
         high, low = tried.spend_cuts
-        write_cuts(profile.folder, high, low)
-        cuts = profile.folder / "schemes" / "spend_abc.yml"
+        cuts = write_cuts(profile.folder, high, low)
         say(f"wrote {cuts}: tier A above {high:,.0f}, C below {low:,.0f} {currency} a year")
     old = tried.newest_order is not None and _yesterday(ZoneInfo(zone)) - tried.newest_order > _OLD
     as_of = f" AS_OF={tried.newest_order}   (the day of the last order)" if old else ""

@@ -48,7 +48,7 @@ class Explanation:
     dimensions: list[dict[str, Any]]
     history: list[dict[str, Any]]
     caps: list[dict[str, Any]]
-    """What a tier that the customer has the score for asks for, and the value that is less."""
+    """What the tiers between score and computed tier need, and the value that is less."""
     stability: dict[str, Any] | None
     next_tier: str | None
     missing_points: Decimal | None
@@ -89,6 +89,7 @@ class _Rules:
     """What a scheme's explanations need of its rules."""
 
     scheme: dict[str, Any]
+    tier_ranks: dict[str, int]
     tier_bands: list[dict[str, Any]]
     score_bands: dict[str, list[dict[str, Any]]]
     caps: list[dict[str, Any]]
@@ -110,9 +111,18 @@ def _read_rules(connection: duckdb.DuckDBPyConnection, scheme: str) -> _Rules:
     )
     return _Rules(
         scheme=chosen,
+        tier_ranks={
+            row["tier"]: row["tier_rank"]
+            for row in fetch_rows(connection, "select tier, tier_rank from dim_tiers where scheme = ?", [scheme])
+        },
         tier_bands=fetch_rows(connection, "select * from dim_tier_bands where scheme = ?", [scheme]),
         score_bands=_grouped(bands, "indicator"),
-        caps=fetch_rows(connection, "select * from dim_tier_caps where scheme = ? order by indicator", [scheme]),
+        caps=fetch_rows(
+            connection,
+            "select c.*, i.label_en, i.label_zh, i.unit from dim_tier_caps c left join dim_indicators i "
+            "using (indicator) where scheme = ? order by indicator",
+            [scheme],
+        ),
         stability=next(iter(fetch_rows(connection, "select * from dim_stability where scheme = ?", [scheme])), None),
     )
 
@@ -209,13 +219,16 @@ def _resolve(connection: duckdb.DuckDBPyConnection, name: str) -> str:
 
 
 def _unmet_caps(rules: _Rules, tier: dict[str, Any], indicators: dict[str, Any]) -> list[dict[str, Any]]:
+    """Of the tiers from the one of the score down to the computed one: what they need and the customer lacks."""
     if rules.scheme["kind"] not in ("weighted", "bands") or tier["score"] is None:
         return []
-    reached = {band["tier"] for band in rules.tier_bands if _within(band, tier["score"])}
+    ranks, computed = rules.tier_ranks, rules.tier_ranks.get(tier["computed_tier"], 0)
+    by_score = min((ranks[band["tier"]] for band in rules.tier_bands if _within(band, tier["score"])), default=computed)
     return [
         cap | {"value": value}
         for cap in rules.caps
-        if cap["tier"] in reached and ((value := indicators[cap["indicator"]]) is None or value < cap["lower_bound"])
+        if by_score <= ranks[cap["tier"]] < computed
+        and ((value := indicators[cap["indicator"]]) is None or value < cap["lower_bound"])
     ]
 
 

@@ -104,16 +104,15 @@ def _dump(value: Any, flow: bool = False) -> str:
     return yaml.safe_dump(value, allow_unicode=True, sort_keys=False, width=1_000, default_flow_style=flow)
 
 
-def write_cuts(folder: Path, high: float, low: float) -> None:
-    """Cuts of the scheme spend_abc for the company's own size of spend, with margins of a fiftieth."""
+def write_cuts(folder: Path, high: float, low: float) -> Path:
+    """Cuts of the scheme spend_abc for the company's own size of spend, with margins of a fiftieth; their file."""
     margin = round(low / 50, 2)
     changes = {
         "tiers": {"A": {"when": f"> {high:,.2f}"}, "B": {"when": f">= {low:,.2f}"}},
         "stability": {"enter_margin": margin, "exit_margin": margin},
     }
-    scheme_text.write(
-        folder / "schemes" / "spend_abc.yml", scheme_text.dumped(changes, "What differs from schemes/spend_abc.yml.")
-    )
+    cuts = folder / "schemes" / "spend_abc.yml"
+    scheme_text.write(cuts, scheme_text.dumped(changes, "What differs from schemes/spend_abc.yml."))
     seeds = folder / "seeds"
     seeds.mkdir(parents=True, exist_ok=True)
     (seeds / "settings.csv").write_text(
@@ -121,3 +120,4 @@ def write_cuts(folder: Path, high: float, low: float) -> None:
         'uncovered_window,observed,"where the records do not reach back 12 months: annual spend is what they show"\n',
         encoding="utf-8",
     )
+    return cuts

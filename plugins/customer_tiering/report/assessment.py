@@ -36,7 +36,7 @@ def _scores_table(explanation: Explanation) -> Table:
         table.add_row(
             f"{row['indicator']} {row['label_zh'] or ''}",
             row["dimension"],
-            row["raw_level"] or number(row["raw_value"]),
+            row["raw_level"] or measured(row["raw_value"], row["unit"]),
             number(row["score"]),
             f"{row['weight']:.2%}",
             number(row["points"]),
@@ -66,8 +66,9 @@ def _verdict(explanation: Explanation) -> Text:
             until = tier["tier_since"] + timedelta(days=explanation.stability["min_dwell_days"])
             text.append(f"; held until at least 至少保持至 {until}")
     for cap in explanation.caps:
+        least, value = measured(cap["lower_bound"], cap["unit"]), measured(cap["value"], cap["unit"])
         text.append(
-            f"\n{cap['tier']} needs {cap['indicator']} of {number(cap['lower_bound'])}, it is {number(cap['value'])}: "
+            f"\n{cap['tier']} needs {cap['indicator']} {cap['label_zh'] or ''} of {least}, it is {value}: "
             f"capped at 封顶 {tier['computed_tier']}"
         )
     if tier["strategy_en"]:
@@ -76,10 +77,12 @@ def _verdict(explanation: Explanation) -> Text:
         text.append(f"\nnext tier 上一级: {explanation.next_tier}, {number(explanation.missing_points)} points missing")
         if explanation.stability is not None and explanation.stability["enter_margin"]:
             text.append(f" (and {number(explanation.stability['enter_margin'])} more to enter it 另需缓冲)")
+        units = {row["indicator"]: row["unit"] for row in explanation.scores}
         for step in explanation.steps:
             beyond = "" if step.included else "above " if step.needed >= step.raw_value else "below "
+            before, after = (measured(value, units[step.indicator]) for value in (step.raw_value, step.needed))
             text.append(
-                f"\n  {step.indicator} from {number(step.raw_value)} to {beyond}{number(step.needed)} "
+                f"\n  {step.indicator} from {before} to {beyond}{after} "
                 f"({step.relative:.0%}) brings {number(step.points_gained)}"
             )
         if not explanation.steps:
@@ -105,6 +108,13 @@ def _change(change: dict[str, Any]) -> str:
     ]
     scores = f"score 得分 {number(change['from_score'])} → {number(change['to_score'])}"
     return f"{line}\n    {scores}: {', '.join(parts) or 'the same'}"
+
+
+def measured(value: Decimal | str | None, unit: str | None) -> str:
+    """A value of an indicator: shares as percent, everything else as it stands."""
+    if isinstance(value, Decimal):
+        return f"{value:.2%}" if unit in ("share", "share per year") else number(value)
+    return value or number(None)
 
 
 def number(value: Decimal | None) -> str:

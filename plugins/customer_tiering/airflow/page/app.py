@@ -7,7 +7,6 @@ the nightly run may read its results, nobody else.
 from __future__ import annotations
 
 import os
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote, urlsplit
@@ -25,7 +24,7 @@ from customer_tiering.company.profile import Profile, load_profile
 from customer_tiering.errors import TieringError
 from customer_tiering.explain.explanation import explain
 from customer_tiering.publish.snapshot import published_folder, read_manifest
-from customer_tiering.report.assessment import number
+from customer_tiering.report.assessment import measured, number
 from customer_tiering.report.files import REPORT, WORKBOOK, latest_folder
 from customer_tiering.report.page import TEMPLATES, environment
 from customer_tiering.report.words import CAUSES, REASONS, STATUS, Words, words_of
@@ -131,6 +130,7 @@ def customer(
     """Why a customer has its tier: the same as ``tiering explain``."""
     profile, snapshot = _company()
     explained = explain(snapshot, id, scheme or None)
+    named = [*explained.caps, *explained.scores]
     return _page(
         "customer.html.j2",
         request,
@@ -138,8 +138,8 @@ def customer(
         one=explained,
         schemes=schemes_of(snapshot, explained.customer["customer_id"]),
         tiers=tier_labels(snapshot, explained.scheme["scheme"]),
-        indicators={row["indicator"]: Words(row["label_zh"], row["label_en"]) for row in explained.scores},
-        units={row["indicator"]: row["unit"] for row in explained.scores},
+        indicators={row["indicator"]: Words(row["label_zh"], row["label_en"]) for row in named},
+        units={row["indicator"]: row["unit"] for row in named},
     )
 
 
@@ -169,17 +169,10 @@ def _page(template: str, request: Request, status: int = 200, **values: Any) -> 
     return HTMLResponse(text, status_code=status)
 
 
-def _measured(value: Decimal | str | None, unit: str | None) -> str:
-    """A value of an indicator: shares as percent, everything else as it stands."""
-    if isinstance(value, Decimal):
-        return f"{value:.2%}" if unit in ("share", "share per year") else number(value)
-    return value or number(None)
-
-
 def _templates() -> jinja2.Environment:
     made = environment()
     made.loader = jinja2.FileSystemLoader([Path(__file__).with_name("templates"), TEMPLATES])
-    made.filters |= {"number": number, "measured": _measured, "address": lambda text: quote(str(text), safe="")}
+    made.filters |= {"number": number, "measured": measured, "address": lambda text: quote(str(text), safe="")}
     made.globals |= {
         "style": (TEMPLATES / "style.css").read_text(encoding="utf-8"),
         "of": words_of,
