@@ -146,7 +146,7 @@ def test_an_assessment_of_a_cluster_can_be_read(groups: Profile) -> None:
     folder = current_folder(groups.workspace)
     assert folder is not None
     explanation = explain(folder, GIANT, "rfm_clusters")
-    assert (explanation.next_tier, explanation.missing_points, explanation.steps) == (None, None, [])
+    assert (explanation.next_tier, explanation.steps) == (None, [])
     console = Console(width=160)
     with console.capture() as capture:
         console.print(render_assessment(explanation))

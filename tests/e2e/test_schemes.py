@@ -375,22 +375,24 @@ def score_with(workspace: Workspace, explanation: Explanation, step: Step, value
 
 
 def test_explain_names_the_next_tier_and_steps_that_suffice(criteria: Workspace) -> None:
-    """CLIMBER lacks 3.2 points to strategic; spend or churn alone would bring it there, and just so."""
+    """CLIMBER lacks 5.2 points to strategic, 2 of them margin; churn alone would bring it there, and just so."""
     explanation = explained(criteria, "CLIMBER", "account_360")
     # 82 for spend and margin, 40 for churn: 100 - 18 x 0.24 - 18 x 0.16 - 60 x 0.10
     assert explanation.tier["score"] == Decimal("86.8") == sum(row["points"] for row in explanation.scores)
     assert (explanation.tier["effective_tier"], explanation.tier["label_zh"]) == ("key", "重点级")
-    assert (explanation.next_tier, explanation.missing_points) == ("strategic", Decimal("3.2"))
+    following = explanation.next_tier
+    assert following is not None
+    assert (following.tier, following.needed, following.missing) == ("strategic", Decimal(92), Decimal("5.2"))
+    assert following.not_before == AS_OF + timedelta(days=30)
     assert [(step.indicator, step.needed, step.included, step.points_gained) for step in explanation.steps] == [
-        ("annual_spend", Decimal(10_000_000), True, Decimal("4.32")),
-        ("churn_rate", Decimal("0.10"), False, Decimal("4.2")),
+        ("churn_rate", Decimal("0.05"), False, Decimal(6)),
     ]
     unit = Decimal("0.000001")
     for step in explanation.steps:
         direction = 1 if step.needed > step.raw_value else -1
         enough = step.needed if step.included else step.needed + direction * unit
-        assert score_with(criteria, explanation, step, enough) >= 90
-        assert score_with(criteria, explanation, step, enough - direction * unit) < 90
+        assert score_with(criteria, explanation, step, enough) >= following.needed
+        assert score_with(criteria, explanation, step, enough - direction * unit) < following.needed
     assert [step.relative for step in explanation.steps] == sorted(step.relative for step in explanation.steps)
 
 
@@ -398,17 +400,18 @@ def test_explain_shows_the_assessment_table(criteria: Workspace) -> None:
     console = Console(width=160, file=io.StringIO(), record=True)
     console.print(render_assessment(explained(criteria, "CLIMBER", "account_360")))
     text = console.export_text()
-    assert "next tier 上一级: strategic, 3.2 points missing" in text
-    assert "annual_spend from 7,500,000 to 10,000,000 (33%) brings 4.32" in text
-    assert "churn_rate from 20.00% to below 10.00% (50%) brings 4.2" in text
+    assert "next tier 上一级: strategic, 5.2 points missing 还差 (to reach 需达到 92, margin 缓冲 2 included 含)" in text
+    assert f"not before 最早 {AS_OF + timedelta(days=30)}" in " ".join(text.split())
+    assert "churn_rate from 由 20.00% to 到 below 低于 5.00% (75%) brings 可得 6" in text
 
 
 def test_explain_says_when_no_single_step_suffices_or_none_is_needed(criteria: Workspace) -> None:
-    """KEY lacks 8 points, more than any indicator brings; above strategic there is nothing."""
+    """KEY lacks 10 points, more than any indicator brings; above strategic there is nothing."""
     key = explained(criteria, "erp-KEY", "account_360")
-    assert (key.next_tier, key.missing_points, key.steps) == ("strategic", Decimal(8), [])
+    assert key.next_tier is not None
+    assert (key.next_tier.tier, key.next_tier.missing, key.steps) == ("strategic", Decimal(10), [])
     top = explained(criteria, "STRATEGIC", "account_360")
-    assert (top.next_tier, top.missing_points, top.steps) == (None, None, [])
+    assert (top.next_tier, top.steps) == (None, [])
 
 
 def test_explain_takes_any_sources_id_and_the_headline_scheme(criteria: Workspace) -> None:
@@ -639,7 +642,7 @@ def test_a_customer_without_margin_is_pending_and_keeps_its_place_in_the_spend(t
     folder = current_folder(tail)
     assert folder is not None
     explanation = explain(folder, "other-01", "account_360")
-    assert (explanation.next_tier, explanation.missing_points, explanation.steps) == (None, None, [])
+    assert (explanation.next_tier, explanation.steps) == (None, [])
 
 
 def test_a_quadrant_of_ranks_and_rules_needs_one_file_only(tail: Workspace) -> None:
@@ -665,8 +668,8 @@ def test_a_need_that_is_not_met_is_told(tail: Workspace, tmp_path: Path, monkeyp
     console = Console(width=160, file=io.StringIO(), record=True)
     console.print(render_assessment(explained(tail, "other-00", "gated")))
     told = console.export_text()
-    assert "gold needs profit_margin 毛利率 of 15.00%, it is 10.00%: capped at 封顶 bronze" in told
-    assert "silver needs order_frequency" in told
+    assert "gold needs 要求 profit_margin 毛利率 of at least 至少 15.00%, it is 现为 10.00%: bronze" in told
+    assert "silver needs 要求 order_frequency" in told
     monkeypatch.setenv("TIERING_PROFILE", "tail")
     ((status, _, page),) = ask(tmp_path, ("VIEWER", "/customer?id=other-00&scheme=gated", "text/html"))
     assert status == 200

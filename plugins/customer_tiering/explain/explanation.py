@@ -6,6 +6,7 @@ Everything is read from the published snapshot, so an explanation always fits wh
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ _CHANGES_TOLD = 5
 
 @dataclass(frozen=True)
 class Step:
-    """A single indicator whose change alone would reach the next tier; ``relative`` is the change's size.
+    """A single indicator whose change alone would bring what is missing; ``relative`` is the change's size.
 
     Where the better band does not include its edge, ``included`` is false and the value has to pass ``needed``.
     """
@@ -38,6 +39,24 @@ class Step:
 
 
 @dataclass(frozen=True)
+class NextTier:
+    """A better tier than the one that counts, and what it takes.
+
+    The next one above; where the score already has what a still better one takes, the best of these.
+    """
+
+    tier: str
+    needed: Decimal
+    """The score to reach: the edge of the tier and the margin beyond it."""
+    margin: Decimal
+    included: bool
+    missing: Decimal
+    """Points; 0 when the score has them and something else holds the customer back."""
+    not_before: date | None
+    """When the least time in the present tier has passed; None once it has."""
+
+
+@dataclass(frozen=True)
 class Explanation:
     """One customer in one scheme on the published night."""
 
@@ -50,8 +69,7 @@ class Explanation:
     caps: list[dict[str, Any]]
     """What the tiers between score and computed tier need, and the value that is less."""
     stability: dict[str, Any] | None
-    next_tier: str | None
-    missing_points: Decimal | None
+    next_tier: NextTier | None
     steps: list[Step]
 
 
@@ -158,7 +176,7 @@ def _explain_customers(
     explained = {}
     for tier in tiers:
         name = tier["customer_id"]
-        next_tier, missing_points, included = _distance(rules, tier)
+        next_tier = _next_tier(rules, tier)
         own_scores = scores.get(name, [])
         explained[name] = Explanation(
             customer=customers[name],
@@ -168,10 +186,9 @@ def _explain_customers(
             dimensions=dimensions.get(name, []),
             history=history.get(name, [])[:_CHANGES_TOLD],
             next_tier=next_tier,
-            missing_points=missing_points,
             caps=_unmet_caps(rules, tier, indicators.get(name, {})),
             stability=rules.stability,
-            steps=_steps(rules, own_scores, missing_points, included) if missing_points is not None else [],
+            steps=_steps(rules, own_scores, next_tier) if next_tier is not None and next_tier.missing > 0 else [],
         )
     return explained
 
@@ -238,25 +255,32 @@ def _within(band: dict[str, Any], score: Decimal) -> bool:
     return above and (upper is None or score < upper or (score == upper and band["upper_included"]))
 
 
-def _distance(rules: _Rules, tier: dict[str, Any]) -> tuple[str | None, Decimal | None, bool]:
-    """The next better tier, the points missing to its edge and whether the edge is in it; nothing at the top."""
-    score = tier["score"]
-    if rules.scheme["kind"] != "weighted" or score is None:
-        return None, None, True
+def _next_tier(rules: _Rules, tier: dict[str, Any]) -> NextTier | None:
+    """None at the top, without a score, and in schemes whose tiers are no bands of a weighted score."""
+    score, rank = tier["score"], rules.tier_ranks.get(tier["effective_tier"])
+    if rules.scheme["kind"] != "weighted" or score is None or rank is None:
+        return None
+    stability = rules.stability or {}
+    margin = stability.get("enter_margin") or Decimal(0)
+    free_from = tier["tier_since"] + timedelta(days=stability.get("min_dwell_days") or 0)
     better = [
-        band
+        NextTier(
+            tier=band["tier"],
+            needed=(needed := band["lower_bound"] + margin),
+            margin=margin,
+            included=band["lower_included"],
+            missing=max(needed - score, Decimal(0)),
+            not_before=free_from if free_from > tier["as_of_date"] else None,
+        )
         for band in rules.tier_bands
-        if band["dimension"] == ""
-        and band["lower_bound"] is not None
-        and (band["lower_bound"] > score or (band["lower_bound"] == score and not band["lower_included"]))
+        if band["dimension"] == "" and band["lower_bound"] is not None and rules.tier_ranks[band["tier"]] < rank
     ]
-    if not better:
-        return None, None, True
-    band = min(better, key=lambda one: one["lower_bound"])
-    return str(band["tier"]), band["lower_bound"] - score, band["lower_included"]
+    better.sort(key=lambda one: rules.tier_ranks[one.tier], reverse=True)
+    reached = [one for one in better if score > one.needed or (score == one.needed and one.included)]
+    return reached[-1] if reached else better[0] if better else None
 
 
-def _steps(rules: _Rules, scores: list[dict[str, Any]], missing: Decimal, included: bool) -> list[Step]:
+def _steps(rules: _Rules, scores: list[dict[str, Any]], to: NextTier) -> list[Step]:
     """Changes of one indicator that suffice alone, smallest relative change first."""
     counted = sum((row["weight"] for row in scores if row["score"] is not None), Decimal(0))
     steps = []
@@ -268,8 +292,8 @@ def _steps(rules: _Rules, scores: list[dict[str, Any]], missing: Decimal, includ
             for band in rules.score_bands.get(row["indicator"], [])
             if band["score"] > row["score"]
             and (
-                (gained := (band["score"] - row["score"]) * row["weight"] / counted) > missing
-                or (included and gained == missing)
+                (gained := (band["score"] - row["score"]) * row["weight"] / counted) > to.missing
+                or (to.included and gained == to.missing)
             )
         ]
         if candidates:

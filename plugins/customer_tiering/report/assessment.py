@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,7 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from customer_tiering.explain.explanation import Explanation
+from customer_tiering.explain.explanation import Explanation, NextTier
 from customer_tiering.report.words import CAUSES, REASONS, STATUS, words_of
 
 
@@ -59,37 +58,44 @@ def _verdict(explanation: Explanation) -> Text:
     tier = explanation.tier
     text = Text("tier 等级: ")
     text.append(f"{tier['effective_tier']} {tier['label_zh'] or ''}", style="bold")
-    text.append(f" since {tier['tier_since']}, {REASONS[tier['reason']]}; coverage {tier['coverage']:.0%}")
+    text.append(f" since {tier['tier_since']}, {REASONS[tier['reason']]}; coverage 覆盖率 {tier['coverage']:.0%}")
     if tier["computed_tier"] != tier["effective_tier"]:
         text.append(f"\nby the score alone 按得分: {tier['computed_tier']}")
-        if tier["reason"] == "dwell" and explanation.stability is not None:
-            until = tier["tier_since"] + timedelta(days=explanation.stability["min_dwell_days"])
-            text.append(f"; held until at least 至少保持至 {until}")
     for cap in explanation.caps:
         least, value = measured(cap["lower_bound"], cap["unit"]), measured(cap["value"], cap["unit"])
         text.append(
-            f"\n{cap['tier']} needs {cap['indicator']} {cap['label_zh'] or ''} of {least}, it is {value}: "
-            f"capped at 封顶 {tier['computed_tier']}"
+            f"\n{cap['tier']} needs 要求 {cap['indicator']} {cap['label_zh'] or ''} of at least 至少 {least}, it is "
+            f"现为 {value}: {tier['computed_tier']}"
         )
     if tier["strategy_en"]:
         text.append(f"\nstrategy 策略: {tier['strategy_en']} {tier['strategy_zh']}")
     if explanation.next_tier:
-        text.append(f"\nnext tier 上一级: {explanation.next_tier}, {number(explanation.missing_points)} points missing")
-        if explanation.stability is not None and explanation.stability["enter_margin"]:
-            text.append(f" (and {number(explanation.stability['enter_margin'])} more to enter it 另需缓冲)")
-        units = {row["indicator"]: row["unit"] for row in explanation.scores}
-        for step in explanation.steps:
-            beyond = "" if step.included else "above " if step.needed >= step.raw_value else "below "
-            before, after = (measured(value, units[step.indicator]) for value in (step.raw_value, step.needed))
-            text.append(
-                f"\n  {step.indicator} from {before} to {beyond}{after} "
-                f"({step.relative:.0%}) brings {number(step.points_gained)}"
-            )
-        if not explanation.steps:
-            text.append("\n  no single indicator reaches it alone")
+        text.append("\n" + _way_up(explanation, explanation.next_tier))
     for change in explanation.history:
         text.append(_change(change))
     return text
+
+
+def _way_up(explanation: Explanation, to: NextTier) -> str:
+    """The next tier: the points it takes, the first day on which it may come, and the steps that suffice alone."""
+    margin = f", margin 缓冲 {number(to.margin)} included 含" if to.margin else ""
+    if to.missing:
+        lines = [f"{number(to.missing)} points missing 还差 (to reach 需达到 {number(to.needed)}{margin})"]
+    else:
+        lines = [f"the score suffices 得分已达到 ({number(to.needed)}{margin})"]
+    if to.not_before:
+        lines[0] += f"; not before 最早 {to.not_before}"
+    units = {row["indicator"]: row["unit"] for row in explanation.scores}
+    for step in explanation.steps:
+        beyond = "" if step.included else "above 高于 " if step.needed >= step.raw_value else "below 低于 "
+        before, after = (measured(value, units[step.indicator]) for value in (step.raw_value, step.needed))
+        lines.append(
+            f"  {step.indicator} from 由 {before} to 到 {beyond}{after} ({step.relative:.0%}) "
+            f"brings 可得 {number(step.points_gained)}"
+        )
+    if to.missing and not explanation.steps:
+        lines.append("  no single indicator reaches it alone 没有单项指标可独自达到")
+    return f"next tier 上一级: {to.tier}, " + "\n".join(lines)
 
 
 def _change(change: dict[str, Any]) -> str:

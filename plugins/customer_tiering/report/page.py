@@ -419,9 +419,9 @@ class _Page:
                 ]
                 for row in one.scores
             ],
-            "next": tier(one.next_tier),
-            "missing": self._cell(one.missing_points),
-            "margin": self._cell(one.stability["enter_margin"]) if one.stability else None,
+            "next": [tier(to.tier), *(self._cell(value) for value in (to.missing, to.needed, to.margin, to.not_before))]
+            if (to := one.next_tier)
+            else None,
             "steps": [
                 [
                     step.indicator,

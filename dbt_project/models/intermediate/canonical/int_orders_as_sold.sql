@@ -1,6 +1,6 @@
 -- Orders and returns over all sources, in the currency they were sold in; where a source has order lines only, its
--- orders are made from them (product lines; charges are no spend). A return (credit note) has negative amounts; an
--- order below zero is one.
+-- orders are made from them (product lines; charges are no spend). A return (credit note) has negative amounts;
+-- where no type is named, an order below zero is one.
 with orders as (
 
     select * from {{ ref('stg_orders') }}

@@ -1,12 +1,13 @@
 -- Customers whose tier deserves a second look: to lift (upgrade), to serve at lower cost (cost_cut) or to let go
--- (phase_out). Of several reasons of a kind the first one below counts. Schemes whose tiers have an order; the axes of
--- a customer do not. Thresholds are settings.
+-- (phase_out). A customer stands in one kind: whoever costs more than it should is not to be lifted as well. Of several
+-- reasons of a kind the first one below counts. Schemes whose tiers have an order; the axes of a customer do not.
+-- Thresholds are settings.
 {%- set reasons = {
     'held_back': (
         'score already reaches a better tier; a stability rule or a person holds it back',
         '得分已达到更高等级，因稳定性规则或人工设定暂未上调'
     ),
-    'capped_by_gate': (
+    'needs_unmet': (
         'score reaches a better tier; a condition that is not met caps it',
         '得分已达到更高等级，但有硬性条件未满足'
     ),
@@ -234,7 +235,7 @@ judged as (
             when
                 placed.missing_score < 0
                 or (placed.missing_score = 0 and placed.is_threshold_included)
-                then 'capped_by_gate'
+                then 'needs_unmet'
             when placed.missing_score <= placed.upgrade_distance * abs(placed.threshold) then 'near_next_tier'
             when placed.is_high_potential and placed.effective_rank >= placed.upgrade_potential_rank
                 then 'high_potential'
@@ -289,7 +290,7 @@ candidates as (
         {{ "median_resolution_hours" if kind == "cost_cut" else "cast(null as decimal(24, 6))" }}
             as median_resolution_hours
     from judged
-    where {{ kind }}_reason is not null
+    where {{ kind }}_reason is not null{{ " and coalesce(cost_cut_reason, phase_out_reason) is null" if kind == "upgrade" }}
     {% if not loop.last %}union all{% endif %}
     {% endfor %}
 

@@ -13,8 +13,9 @@
     indicator: ["指标", "Indicator"], value: ["原值", "Value"], score: ["得分", "Score"], weight: ["权重", "Weight"],
     points: ["贡献", "Points"], total: ["合计", "Total"], since: ["自", "since"], coverage: ["覆盖率", "coverage"],
     why: ["为何是这一等级", "Why this tier"], alone: ["仅按得分", "by the score alone"], strategy: ["策略", "Strategy"],
-    upward: ["距上一等级", "To the next tier"], missing: ["还差 {} 分", "{} points missing"],
-    buffer: ["进入另需缓冲 {}", "and {} more to enter it"],
+    upward: ["距上一等级", "To the next tier"], missing: ["还差 {0} 分,需达到 {1}", "{0} points missing to {1}"],
+    margin: ["(含缓冲 {})", ", a margin of {} included"], suffices: ["得分已达到 {}", "the score has the {} it takes"],
+    earliest: ["最早 {}", "not before {}"],
     step: ["{0} 由 {1} 到 {2}({3}),可得 {4} 分", "{0} from {1} to {2} ({3}) brings {4}"],
     nostep: ["没有单项指标可独自达到", "no single indicator reaches it alone"],
     cap: ["{0} 要求 {1} 至少 {2},现为 {3}:封顶 {4}", "{0} needs {1} of {2}, it is {3}: capped at {4}"],
@@ -79,12 +80,15 @@
         make("p", {}, say("cap", word(tier), indicator(name), measured(name, least), measured(name, value), word(cap)))),
       word(one.strategy) ? make("p", { class: "about" }, `${say("strategy")}: ${word(one.strategy)}`) : null);
     if (one.next !== undefined) {
-      const buffer = one.margin ? `, ${say("buffer", show(one.margin, "number"))}` : "";
+      const [tier, missing, needed, margin, earliest] = one.next;
+      const points = [missing, needed, margin].map((value) => show(value, "number"));
+      const text = missing ? say("missing", ...points) + (margin ? say("margin", points[2]) : "") : say("suffices", points[1]);
       side.append(make("h4", {}, say("upward")),
-        make("p", {}, chip(one.next), ` ${say("missing", show(one.missing, "number"))}${buffer}`),
+        make("p", {}, chip(tier), ` ${text}`),
+        earliest ? make("p", {}, say("earliest", earliest)) : "",
         one.steps ? make("ul", {}, ...one.steps.map(([name, raw, needed, relative, gained, sign]) =>
           make("li", {}, say("step", indicator(name), measured(name, raw), `${sign} ${measured(name, needed)}`.trim(),
-            show(relative, "percent"), show(gained, "number"))))) : make("p", {}, say("nostep")));
+            show(relative, "percent"), show(gained, "number"))))) : missing ? make("p", {}, say("nostep")) : "");
     }
     if (one.history) {
       side.append(make("h4", {}, say("history")), make("ul", {}, ...one.history.map(([day, before, after, reason, cause]) =>
