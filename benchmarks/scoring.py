@@ -1,4 +1,4 @@
-"""What scoring costs: the engine that reads every scheme from rows, against one query written by hand.
+"""What scoring costs: schemes from files, compiled into SQL, against one query written by hand.
 
 Both score the same made-up customers on the same warehouse in the same run, each in a process of its own, in turns;
 the medians are compared. The run fails unless both give every customer the same score and tier in every scheme.
@@ -32,10 +32,16 @@ MODELS = project_root() / "dbt_project" / "models"
 AS_OF = date(2026, 3, 30)
 PROFILE = "sample"  # a profile without seeds of its own: the default rules
 # Whatever lies between the indicators and the computed tiers, whichever models that is.
-SCORING_MODELS = ["--select", "int_as_of_dates", "int_customer_indicators+,+int_computed_tiers"]
+SCORING_MODELS = [
+    "--select",
+    "int_as_of_dates",
+    *(f"int_customer_indicators+,+{model}" for model in ("int_computed_tiers", "int_indicator_scores")),
+]
+EXPLANATION = "intermediate.int_indicator_scores"  # a view
 GIVEN_MODELS = ["--exclude", "int_customer_indicators", "int_customers"]
 NOT_BY_HAND = "rfm_clusters"  # k-means is no query; what it costs is timed beside the comparison
 MIB = 2**20
+LIMIT = "TIERING_BENCH_MEMORY_LIMIT"  # given to the processes that measure
 
 T = TypeVar("T")
 
@@ -71,12 +77,12 @@ def prepare(customers: int) -> int:
         # Every buyer is scored, so that sizes are equal.
         connection.execute("update rules.schemes set population = 'buyers' where population = 'businesses'")
         make_build_inputs(connection)
-        land_as_of_dates(connection, [PlannedNight(AS_OF, version, "run")])
         connection.execute("create schema intermediate; create schema benchmark")
         connection.execute(
             "create table benchmark.clusters as select * from rules.schemes where scheme = ?", [NOT_BY_HAND]
         )
         connection.execute("delete from rules.schemes where scheme = ?", [NOT_BY_HAND])
+        land_as_of_dates(connection, [PlannedNight(AS_OF, version, "run")])
         connection.execute(f"create table intermediate.int_customer_indicators ({columns})")
         query = (HERE / "synthetic_indicators.sql").read_text(encoding="utf-8")
         connection.execute(
@@ -109,12 +115,45 @@ def score_with_engine() -> Cost:
     )
 
 
+def write_explanation() -> Cost:
+    """The explanation of every point written out as rows, as publishing does."""
+    started = time.time()
+    import duckdb
+
+    with duckdb.connect(str(load_profile(PROFILE).workspace.warehouse)) as connection:
+        _use_settings_of_the_project(connection)
+        first_query = time.time()
+        connection.execute(f"create or replace table benchmark.explained as select * from {EXPLANATION}")
+    return Cost(time.time() - started, first_query - started, time.process_time(), _peak_bytes())
+
+
+def explain_one() -> float:
+    """Seconds to explain one customer in every scheme, read from the view; the median of five customers."""
+    import duckdb
+
+    with duckdb.connect(str(load_profile(PROFILE).workspace.warehouse), read_only=True) as connection:
+        customers = connection.execute(
+            "select customer_id from intermediate.int_customers order by hash(customer_id) limit 5"
+        ).fetchall()
+        seconds = []
+        for (customer,) in customers:
+            begun = time.perf_counter()
+            rows = connection.execute(f"select * from {EXPLANATION} where customer_id = ?", [customer]).fetchall()
+            seconds.append(time.perf_counter() - begun)
+            assert rows
+    return statistics.median(seconds)
+
+
 def add_clusters() -> None:
     """Put the scheme back that the comparison leaves out."""
     import duckdb
 
+    from customer_tiering.warehouse.nights import PlannedNight, land_as_of_dates
+
     with duckdb.connect(str(load_profile(PROFILE).workspace.warehouse)) as connection:
         connection.execute("insert into rules.schemes select * from benchmark.clusters")
+        ((version,),) = connection.execute("select distinct rules_version from meta.as_of_dates").fetchall()
+        land_as_of_dates(connection, [PlannedNight(AS_OF, version, "run")])
 
 
 def score_by_hand() -> Cost:
@@ -181,28 +220,63 @@ def _peak_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
+def limit_memory() -> None:
+    """Every connection of this process, dbt's too, keeps the limit that was asked for."""
+    limit = os.environ.get(LIMIT)
+    if not limit:
+        return
+    import duckdb
+
+    connect = duckdb.connect
+
+    def limited(*args: Any, **kwargs: Any) -> Any:
+        connection = connect(*args, **kwargs)
+        connection.execute("set memory_limit = ?", [limit])
+        return connection
+
+    duckdb.connect = limited
+
+
 def in_own_process(function: Callable[..., T], *args: Any) -> T:
     """Run in a fresh process, so that the memory of one run is not counted with another's."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context, initializer=limit_memory) as pool:
         return pool.submit(function, *args).result()
 
 
 def report(
-    customers: int, scores: int, schemes: int, engine: list[Cost], hand: list[Cost], with_clusters: Cost
+    customers: int,
+    scores: int,
+    schemes: int,
+    engine: list[Cost],
+    hand: list[Cost],
+    written: Cost,
+    with_clusters: Cost,
+    explained: float,
 ) -> None:
     """Print the medians, the ratio and where the engine's time goes."""
     print(f"{customers:,} customers, {schemes} schemes, {scores:,} scores; medians of {len(engine)} run(s)\n")
     print(f"{'':26}{'seconds':>10}{'of it start-up':>16}{'CPU seconds':>13}{'peak memory':>14}")
-    lines = (("engine (dbt)", engine), ("one query by hand", hand), ("engine with clusters", [with_clusters]))
+    lines = (
+        ("engine (dbt)", engine),
+        ("one query by hand", hand),
+        ("explanation written out", [written]),
+        ("engine with clusters", [with_clusters]),
+    )
     for label, costs in lines:
         print(
             f"{label:26}{_median(costs, 'seconds'):10.2f}{_median(costs, 'startup'):16.2f}"
             f"{_median(costs, 'cpu'):13.2f}{_median(costs, 'peak_bytes') / MIB:10,.0f} MiB"
         )
     queries = [statistics.median(cost.seconds - cost.startup for cost in costs) for costs in (engine, hand)]
-    print(f"\nratio of seconds: {queries[0] / queries[1]:.1f}  (engine / by hand, start-up left out)")
+    print(
+        f"\nratio of seconds: {queries[0] / queries[1]:.1f}  (engine / by hand, start-up left out; explained by a view)"
+    )
+    out = queries[0] + written.seconds - written.startup
+    print(f"                  {out / queries[1]:.1f}  (with the explanation of every point written out)")
     print(f"ratio of CPU:     {_median(engine, 'cpu') / _median(hand, 'cpu'):.1f}  (start-up included)")
     print(f"ratio of memory:  {_median(engine, 'peak_bytes') / _median(hand, 'peak_bytes'):.1f}")
+    print(f"one customer explained in {explained:.2f} s, read from the view")
     print(f"\nseconds per model (two models run at a time){'with clusters':>19}")
     seconds = {name: statistics.median(cost.models[name] for cost in engine) for name in engine[0].models}
     for name in sorted(seconds, key=lambda name: -seconds[name]):
@@ -223,6 +297,7 @@ def run(customers: int, repeats: int, keep: Path | None) -> int:
             engine.append(in_own_process(score_with_engine))
             hand.append(in_own_process(score_by_hand))
         scores, schemes, differing = in_own_process(compare)
+        written, explained = in_own_process(write_explanation), in_own_process(explain_one)
         in_own_process(add_clusters)
         with_clusters = in_own_process(score_with_engine)
     if differing or schemes != schemes_wanted:
@@ -230,9 +305,9 @@ def run(customers: int, repeats: int, keep: Path | None) -> int:
         print("customer, scheme, score by the engine, by hand, tier by the engine, by hand:")
         for row in differing:
             print("  " + ", ".join(str(value) for value in row))
-        print("When the rules in dbt_project/seeds changed on purpose, change scoring_by_hand.sql with them.")
+        print("When the scheme files changed on purpose, change scoring_by_hand.sql with them.")
         return 1
-    report(customers, scores, schemes, engine, hand, with_clusters)
+    report(customers, scores, schemes, engine, hand, written, with_clusters, explained)
     print("\nverified: both give every customer the same score and tier in every scheme")
     return 0
 
@@ -242,7 +317,10 @@ def main() -> int:
     parser.add_argument("--customers", type=_positive, default=1_000_000, help="how many (default: 1 000 000)")
     parser.add_argument("--repeats", type=_positive, default=3, help="runs of each; medians are reported (default: 3)")
     parser.add_argument("--keep", type=Path, help="empty folder to leave the warehouse in (default: removed)")
+    parser.add_argument("--memory-limit", help="of DuckDB, such as 1GiB (default: DuckDB's own, 80 %% of the machine)")
     given = parser.parse_args()
+    if given.memory_limit:
+        os.environ[LIMIT] = given.memory_limit
     if given.keep and given.keep.exists() and any(given.keep.iterdir()):
         parser.error(f"{given.keep} is not empty; name another folder")
     try:

@@ -1,6 +1,5 @@
--- Score and tier of every customer in twelve default schemes, as one would write it for these schemes alone: the rules
--- of dbt_project/seeds are CASE expressions here, so changing a rule means changing this query. Same figures as
--- int_computed_tiers: decimals stay exact, and a score is only divided (as double, 6 decimals) when weights are left out.
+-- Score and tier of every customer in twelve default schemes, as one would write it for these schemes alone: the scheme
+-- files are CASE expressions here, so changing a scheme means changing this query. Same figures as int_computed_tiers.
 with customers as (
 
     select
@@ -158,32 +157,22 @@ banded as (
 
 ),
 
-weighed as (
+-- What is unknown counts with the mean of the others.
+means as (
 
     select
-        *,
-        0.40 * spend_4 + 0.25 * margin_5 + 0.20 * tenure + 0.15 * cross_buy as account_value,
-        0.24 * spend_360 + 0.16 * margin_360 + 0.15 * coalesce(rank_360, 0) + 0.15 * coalesce(match_360, 0)
-        + 0.10 * coalesce(churn_360, 0) + 0.10 * coalesce(payment_360, 0) + 0.10 * coalesce(strategic_360, 0)
-            as sum_360,
-        0.40
-        + case when rank_360 is null then 0 else 0.15 end
-        + case when match_360 is null then 0 else 0.15 end
-        + case when churn_360 is null then 0 else 0.10 end
-        + case when payment_360 is null then 0 else 0.10 end
-        + case when strategic_360 is null then 0 else 0.10 end as weight_360,
-        0.40 * orders_member + 0.30 * order_value_member + 0.30 * days_member as member,
-        0.40 * coalesce(match_kaism, 0) + 0.30 * coalesce(growth_kaism, 0) + 0.30 * coalesce(size_kaism, 0)
-            as sum_attractiveness,
-        case when match_kaism is null then 0 else 0.40 end
-        + case when growth_kaism is null then 0 else 0.30 end
-        + case when size_kaism is null then 0 else 0.30 end as weight_attractiveness,
-        0.40 * coalesce(tenure, 0) + 0.30 * coalesce(cross_buy, 0) + 0.30 * coalesce(csat_kaism, 0) as sum_strength,
-        case when tenure is null then 0 else 0.40 end
-        + case when cross_buy is null then 0 else 0.30 end
-        + case when csat_kaism is null then 0 else 0.30 end as weight_strength,
-        0.40 * coalesce(assets_stability, 0) + 0.30 * orders_stability + 0.30 * products_stability as sum_stability,
-        case when assets_stability is null then 0.60 else 1 end as weight_stability
+        cast(round(avg(rank_360), 2) as decimal(7, 2)) as rank_360,
+        cast(round(avg(match_360), 2) as decimal(7, 2)) as match_360,
+        cast(round(avg(churn_360), 2) as decimal(7, 2)) as churn_360,
+        cast(round(avg(payment_360), 2) as decimal(7, 2)) as payment_360,
+        cast(round(avg(strategic_360), 2) as decimal(7, 2)) as strategic_360,
+        cast(round(avg(match_kaism), 2) as decimal(7, 2)) as match_kaism,
+        cast(round(avg(growth_kaism), 2) as decimal(7, 2)) as growth_kaism,
+        cast(round(avg(size_kaism), 2) as decimal(7, 2)) as size_kaism,
+        cast(round(avg(tenure), 2) as decimal(7, 2)) as tenure,
+        cast(round(avg(cross_buy), 2) as decimal(7, 2)) as cross_buy,
+        cast(round(avg(csat_kaism), 2) as decimal(7, 2)) as csat_kaism,
+        cast(round(avg(assets_stability), 2) as decimal(7, 2)) as assets_stability
     from banded
 
 ),
@@ -191,31 +180,41 @@ weighed as (
 scored as (
 
     select
-        *,
+        banded.*,
+        0.40 * spend_4 + 0.25 * margin_5 + 0.20 * banded.tenure + 0.15 * banded.cross_buy as account_value,
+        0.24 * spend_360 + 0.16 * margin_360 + 0.15 * coalesce(banded.rank_360, means.rank_360)
+        + 0.15 * coalesce(banded.match_360, means.match_360) + 0.10 * coalesce(banded.churn_360, means.churn_360)
+        + 0.10 * coalesce(banded.payment_360, means.payment_360)
+        + 0.10 * coalesce(banded.strategic_360, means.strategic_360) as account_360,
+        0.40
+        + case when banded.rank_360 is null then 0 else 0.15 end
+        + case when banded.match_360 is null then 0 else 0.15 end
+        + case when banded.churn_360 is null then 0 else 0.10 end
+        + case when banded.payment_360 is null then 0 else 0.10 end
+        + case when banded.strategic_360 is null then 0 else 0.10 end as known_360,
+        0.40 * orders_member + 0.30 * order_value_member + 0.30 * days_member as member,
         case
-            when weight_360 = 1 then sum_360
-            else cast(round(cast(sum_360 as double) / cast(weight_360 as double), 6) as decimal(24, 6))
-        end as account_360,
-        case
-            when weight_attractiveness = 1 then sum_attractiveness
-            when weight_attractiveness > 0
-                then cast(
-                    round(cast(sum_attractiveness as double) / cast(weight_attractiveness as double), 6)
-                    as decimal(24, 6)
-                )
+            when coalesce(banded.match_kaism, banded.growth_kaism, banded.size_kaism) is not null
+                then 0.40 * coalesce(banded.match_kaism, means.match_kaism)
+                    + 0.30 * coalesce(banded.growth_kaism, means.growth_kaism)
+                    + 0.30 * coalesce(banded.size_kaism, means.size_kaism)
         end as attractiveness,
         case
-            when weight_strength = 1 then sum_strength
-            when weight_strength > 0
-                then cast(
-                    round(cast(sum_strength as double) / cast(weight_strength as double), 6) as decimal(24, 6)
-                )
+            when coalesce(banded.tenure, banded.cross_buy, banded.csat_kaism) is not null
+                then 0.40 * coalesce(banded.tenure, means.tenure)
+                    + 0.30 * coalesce(banded.cross_buy, means.cross_buy)
+                    + 0.30 * coalesce(banded.csat_kaism, means.csat_kaism)
         end as strength,
-        case
-            when weight_stability = 1 then sum_stability
-            else cast(round(cast(sum_stability as double) / cast(weight_stability as double), 6) as decimal(24, 6))
-        end as stability
-    from weighed
+        case when banded.match_kaism is null then 0 else 0.20 end
+        + case when banded.growth_kaism is null then 0 else 0.15 end
+        + case when banded.size_kaism is null then 0 else 0.15 end
+        + case when banded.tenure is null then 0 else 0.20 end
+        + case when banded.cross_buy is null then 0 else 0.15 end
+        + case when banded.csat_kaism is null then 0 else 0.15 end as known_kaism,
+        0.40 * coalesce(banded.assets_stability, means.assets_stability) + 0.30 * orders_stability
+        + 0.30 * products_stability as stability
+    from banded
+    cross join means
 
 ),
 
@@ -230,8 +229,10 @@ tiered as (
             when account_value < 60 then 'potential'
         end as account_value_tier,
         case
-            when account_360 >= 90 then 'strategic'
-            when account_360 >= 75 then 'key'
+            when known_360 < 0.40 then 'pending'
+            when account_360 >= 90 and known_360 >= 0.80 and coalesce(on_time_payment_rate >= 0.95, true)
+                then 'strategic'
+            when account_360 >= 75 and known_360 >= 0.60 and coalesce(on_time_payment_rate >= 0.90, true) then 'key'
             when account_360 >= 60 then 'standard'
             when account_360 < 60 then 'potential'
         end as account_360_tier,
@@ -261,6 +262,7 @@ tiered as (
         end as pyramid_tier,
         round(cast(attractiveness as double) * 0.5 + cast(strength as double) * 0.5, 6) as kaism,
         case
+            when known_kaism < 0.40 then 'pending'
             when attractiveness >= 60 and strength >= 60 then 'key'
             when attractiveness >= 60 and strength < 60 then 'development'
             when attractiveness < 60 and strength >= 60 then 'maintain'
@@ -326,14 +328,11 @@ prospects as (
 
 ),
 
-prospects_weighed as (
+prospect_means as (
 
     select
-        customer_id,
-        0.40 * industry + 0.30 * coalesce(size, 0) + 0.30 * coalesce(digital, 0) as sum_prospect,
-        0.40
-        + case when size is null then 0 else 0.30 end
-        + case when digital is null then 0 else 0.30 end as weight_prospect
+        cast(round(avg(size), 2) as decimal(7, 2)) as size,
+        cast(round(avg(digital), 2) as decimal(7, 2)) as digital
     from prospects
 
 ),
@@ -341,12 +340,11 @@ prospects_weighed as (
 prospects_scored as (
 
     select
-        customer_id,
-        case
-            when weight_prospect = 1 then sum_prospect
-            else cast(round(cast(sum_prospect as double) / cast(weight_prospect as double), 6) as decimal(24, 6))
-        end as prospect
-    from prospects_weighed
+        prospects.customer_id,
+        0.40 * prospects.industry + 0.30 * coalesce(prospects.size, prospect_means.size)
+        + 0.30 * coalesce(prospects.digital, prospect_means.digital) as prospect
+    from prospects
+    cross join prospect_means
 
 ),
 

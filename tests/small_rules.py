@@ -64,6 +64,8 @@ churn_order_min,2,orders
 clv_horizon_days,365,days
 clv_min_customers,50,customers
 opportunity_min_coverage,0.5,share
+neutral_min_customers,20,customers
+neutral_score,60,score
 audit_seed,1,seed
 audit_share,0.10,share
 audit_max_customers,200,customers

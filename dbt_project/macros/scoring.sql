@@ -20,27 +20,6 @@
     )
 {%- endmacro %}
 
-{#- First and last value inside a band, for values of 6 decimals: beyond an edge that is not included lies the next
-    millionth, and a side without a bound ends where decimal(24, 6) does. Unlike `in_band` they are compared without
-    OR, so an outer join on them stays a hash join. -#}
-{% macro first_in_band() -%}
-    cast(
-        coalesce(
-            case when lower_included then lower_bound else lower_bound + 0.000001 end,
-            -999999999999999999.999999
-        ) as decimal(24, 6)
-    )
-{%- endmacro %}
-
-{% macro last_in_band() -%}
-    cast(
-        coalesce(
-            case when upper_included then upper_bound else upper_bound - 0.000001 end,
-            999999999999999999.999999
-        ) as decimal(24, 6)
-    )
-{%- endmacro %}
-
 {#- Texts of a group side by side, in the order of another column: `high/important/loyal`. -#}
 {% macro join_texts(column, ordered_by) -%}
     {{ return(adapter.dispatch('join_texts', 'customer_tiering')(column, ordered_by)) }}
@@ -48,4 +27,20 @@
 
 {% macro default__join_texts(column, ordered_by) -%}
     string_agg({{ column }}, '/' order by {{ ordered_by }})
+{%- endmacro %}
+
+{#- The query of a part of the schemes in force (rules/compile.py), written into the warehouse with the nights to
+    compute: other rules need no new parse. The relations it reads are given by name. -#}
+{% macro compiled(part) -%}
+    {%- set statements = source('rules', 'compiled') -%}
+    {%- if execute and load_relation(statements) -%}
+        {%- set found = run_query("select statement from " ~ statements ~ " where part = '" ~ part ~ "'") -%}
+        {%- set query = namespace(text=found.columns[0].values()[0]) -%}
+        {%- for name, relation in kwargs.items() -%}
+            {%- set query.text = query.text.replace('{' ~ name ~ '}', relation | string) -%}
+        {%- endfor -%}
+        {{ query.text }}
+    {%- else -%}
+        select {{ "'" ~ part ~ "'" }} as not_compiled
+    {%- endif -%}
 {%- endmacro %}

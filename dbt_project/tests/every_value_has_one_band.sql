@@ -3,10 +3,10 @@ select
     customer_id,
     scheme
 from {{ ref('fct_indicator_scores') }}
-where raw_value is not null and score is null
+where raw_value is not null and status <> 'measured'
 union all
 select
     customer_id,
     scheme
 from {{ ref('fct_customer_tiers') }}
-where score is not null and computed_tier = 'pending'
+where score is not null and computed_tier = 'pending' and limited_by is null

@@ -93,8 +93,7 @@ def test_everybody_agrees_when_everybody_is_sampled(sample: Profile, side_copy: 
     [
         ("update marts.fct_customer_tiers set score = score + 1 where scheme = '{scheme}'", "score of"),
         (
-            "update marts.fct_indicator_scores set raw_value = raw_value + 0.01 "
-            "where scheme = '{scheme}' and indicator = 'annual_spend'",
+            "update intermediate.int_scores_wide set annual_spend = annual_spend + 0.01 where true",
             "annual_spend of",
         ),
         ("update marts.fct_customer_tiers set computed_tier = 'potential' where scheme = '{scheme}'", "tier of"),

@@ -555,7 +555,7 @@ def test_scheme_seeds_of_the_first_version_are_carried_over(tmp_path: Path) -> N
         encoding="utf-8",
     )
     (seeds / "gates.csv").write_text(
-        "scheme,tier,indicator,lower_bound,cap_tier\naccount_360,strategic,on_time_payment_rate,0.95,key\n",
+        "scheme,tier,indicator,lower_bound,cap_tier\naccount_360,strategic,on_time_payment_rate,0.97,key\n",
         encoding="utf-8",
     )
     (seeds / "settings.csv").write_text("setting,value,meaning\nrfm_frequency,3,few\n", encoding="utf-8")
@@ -567,7 +567,8 @@ def test_scheme_seeds_of_the_first_version_are_carried_over(tmp_path: Path) -> N
         'tiers:\n  A: {when: "> 5000"}\n  B: {when: ">= 1000"}\n'
     )
     assert (tmp_path / "schemes" / "account_360.yml").read_text(encoding="utf-8") == (
-        'tiers:\n  strategic:\n    needs: {on_time_payment_rate: ">= 95 %"}\n'
+        'tiers:\n  strategic:\n    needs: {on_time_payment_rate: ">= 97 %"}\n'
+        "  key:\n    needs: {on_time_payment_rate: null}\n"
     )
     assert migrate_seeds(PROJECT_ROOT / "schemes", dictionary, tmp_path) == []
 
@@ -596,7 +597,7 @@ def test_mistakes_in_a_standard_table_are_named_by_sheet_and_cell(tmp_path: Path
     name, text = read_standard_table(tmp_path / "table.xlsx", problems)
     scheme = scheme_of(name, [text], problems)
     assert any("table.xlsx:criteria!C8" in problem and "'much' is no number" in problem for problem in problems)
-    assert any("table.xlsx:scheme!B13: stability.dwell: there is no such key" in problem for problem in problems)
+    assert any("table.xlsx:scheme!B14: stability.dwell: there is no such key" in problem for problem in problems)
     problems.clear()
     del text.content["stability"]["dwell"]
     text.content["dimensions"]["value"]["indicators"]["profit_margin"]["weight"] = "40 %"

@@ -15,6 +15,7 @@ import duckdb
 
 from customer_tiering.errors import TieringError
 from customer_tiering.publish.snapshot import DATABASE, read_manifest
+from customer_tiering.rules.seeds import COVERAGE, COVERAGE_EN, COVERAGE_ZH
 from customer_tiering.sql import fetch_rows, quote
 
 _CHANGES_TOLD = 5
@@ -137,9 +138,10 @@ def _read_rules(connection: duckdb.DuckDBPyConnection, scheme: str) -> _Rules:
         score_bands=_grouped(bands, "indicator"),
         caps=fetch_rows(
             connection,
-            "select c.*, i.label_en, i.label_zh, i.unit from dim_tier_caps c left join dim_indicators i "
-            "using (indicator) where scheme = ? order by indicator",
-            [scheme],
+            "select c.*, coalesce(i.label_en, $label_en) as label_en, coalesce(i.label_zh, $label_zh) as label_zh, "
+            "coalesce(i.unit, 'share') as unit from dim_tier_caps c left join dim_indicators i using (indicator) "
+            "where scheme = $scheme order by indicator",
+            {"scheme": scheme, "label_en": COVERAGE_EN, "label_zh": COVERAGE_ZH},
         ),
         stability=next(iter(fetch_rows(connection, "select * from dim_stability where scheme = ?", [scheme])), None),
     )
@@ -158,7 +160,7 @@ def _explain_customers(
         key,
     )
     customers = _of_ids(connection, "dim_customers", customer_ids)
-    indicators = _of_ids(connection, "fct_customer_indicators", customer_ids) if rules.caps else {}
+    values = _of_ids(connection, "fct_customer_indicators", customer_ids) if rules.caps else {}
     scores = _grouped(
         fetch_rows(
             connection,
@@ -186,7 +188,7 @@ def _explain_customers(
             dimensions=dimensions.get(name, []),
             history=history.get(name, [])[:_CHANGES_TOLD],
             next_tier=next_tier,
-            caps=_unmet_caps(rules, tier, indicators.get(name, {})),
+            caps=_unmet_caps(rules, tier, {**values.get(name, {}), COVERAGE: tier["coverage"]}),
             stability=rules.stability,
             steps=_steps(rules, own_scores, next_tier) if next_tier is not None and next_tier.missing > 0 else [],
         )
@@ -235,7 +237,7 @@ def _resolve(connection: duckdb.DuckDBPyConnection, name: str) -> str:
     return str(ids[0])
 
 
-def _unmet_caps(rules: _Rules, tier: dict[str, Any], indicators: dict[str, Any]) -> list[dict[str, Any]]:
+def _unmet_caps(rules: _Rules, tier: dict[str, Any], values: dict[str, Any]) -> list[dict[str, Any]]:
     """Of the tiers from the one of the score down to the computed one: what they need and the customer lacks."""
     if rules.scheme["kind"] not in ("weighted", "bands") or tier["score"] is None:
         return []
@@ -245,7 +247,8 @@ def _unmet_caps(rules: _Rules, tier: dict[str, Any], indicators: dict[str, Any])
         cap | {"value": value}
         for cap in rules.caps
         if by_score <= ranks[cap["tier"]] < computed
-        and ((value := indicators[cap["indicator"]]) is None or value < cap["lower_bound"])
+        and (value := values[cap["indicator"]]) is not None
+        and value < cap["lower_bound"]
     ]
 
 
@@ -282,7 +285,6 @@ def _next_tier(rules: _Rules, tier: dict[str, Any]) -> NextTier | None:
 
 def _steps(rules: _Rules, scores: list[dict[str, Any]], to: NextTier) -> list[Step]:
     """Changes of one indicator that suffice alone, smallest relative change first."""
-    counted = sum((row["weight"] for row in scores if row["score"] is not None), Decimal(0))
     steps = []
     for row in scores:
         if row["raw_value"] is None or row["score"] is None:
@@ -292,7 +294,7 @@ def _steps(rules: _Rules, scores: list[dict[str, Any]], to: NextTier) -> list[St
             for band in rules.score_bands.get(row["indicator"], [])
             if band["score"] > row["score"]
             and (
-                (gained := (band["score"] - row["score"]) * row["weight"] / counted) > to.missing
+                (gained := (band["score"] - row["score"]) * row["weight"]) > to.missing
                 or (to.included and gained == to.missing)
             )
         ]

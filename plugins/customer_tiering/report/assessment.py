@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from customer_tiering.explain.explanation import Explanation, NextTier
-from customer_tiering.report.words import CAUSES, REASONS, STATUS, words_of
+from customer_tiering.report.words import CAUSES, LIMITS, REASONS, status_of, words_of
 
 
 def render_assessment(explanation: Explanation) -> Group:
@@ -39,7 +39,7 @@ def _scores_table(explanation: Explanation) -> Table:
             number(row["score"]),
             f"{row['weight']:.2%}",
             number(row["points"]),
-            str(STATUS[row["status"]]),
+            str(status_of(row)),
         )
     table.add_section()
     table.add_row("total 合计", "", "", "", "", number(explanation.tier["score"]), "")
@@ -59,8 +59,15 @@ def _verdict(explanation: Explanation) -> Text:
     text = Text("tier 等级: ")
     text.append(f"{tier['effective_tier']} {tier['label_zh'] or ''}", style="bold")
     text.append(f" since {tier['tier_since']}, {REASONS[tier['reason']]}; coverage 覆盖率 {tier['coverage']:.0%}")
+    if tier["score_low"] is not None and tier["score_low"] != tier["score_high"]:
+        text.append(
+            f"\nwith what is unknown the score lies between {number(tier['score_low'])} and "
+            f"{number(tier['score_high'])} 未知部分可使得分在两者之间"
+        )
     if tier["computed_tier"] != tier["effective_tier"]:
         text.append(f"\nby the score alone 按得分: {tier['computed_tier']}")
+    if tier["limited_by"]:
+        text.append(f"\nlimited 受限: {LIMITS[tier['limited_by']]}")
     for cap in explanation.caps:
         least, value = measured(cap["lower_bound"], cap["unit"]), measured(cap["value"], cap["unit"])
         text.append(

@@ -44,7 +44,8 @@ from customer_tiering.report.tables import (
     count,
     fill,
 )
-from customer_tiering.report.words import CAUSES, PENDING, REASONS, STATUS, UNITS, Words, words_of
+from customer_tiering.report.words import CAUSES, LIMITS, PENDING, REASONS, UNITS, Words, status_of, words_of
+from customer_tiering.rules.seeds import COVERAGE, COVERAGE_EN, COVERAGE_ZH
 from customer_tiering.sql import fetch_rows
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -198,6 +199,7 @@ class _Page:
             ]
             for row in fetch_rows(self._connection, "select * from dim_indicators order by indicator")
         }
+        indicators[COVERAGE] = [self._word(Words(COVERAGE_ZH, COVERAGE_EN)), "percent", None]
         return {
             "tables": self._tables,
             "explanations": explanations,
@@ -408,6 +410,8 @@ class _Page:
             "since": str(facts["tier_since"]),
             "reason": self._word(words_of(facts["reason"], REASONS)),
             "coverage": self._cell(facts["coverage"]),
+            "range": [self._cell(facts[name]) for name in ("score_low", "score_high")] if _is_open(facts) else None,
+            "limit": self._word(LIMITS[facts["limited_by"]]) if facts["limited_by"] else None,
             "score": self._cell(facts["score"]),
             "strategy": self._word(Words(facts["strategy_zh"] or "", facts["strategy_en"] or "")),
             "scores": [
@@ -415,7 +419,7 @@ class _Page:
                     row["indicator"],
                     row["raw_level"] or self._cell(row["raw_value"]),
                     *(self._cell(row[name]) for name in ("score", "weight", "points")),
-                    self._word(STATUS[row["status"]]),
+                    self._word(status_of(row)),
                 ]
                 for row in one.scores
             ],
@@ -447,6 +451,11 @@ class _Page:
             ],
         }  # fmt: skip
         return {name: value for name, value in explained.items() if value not in (None, [])}
+
+
+def _is_open(tier: dict[str, Any]) -> bool:
+    """Whether something unknown could still move the score."""
+    return tier["score_low"] is not None and tier["score_low"] != tier["score_high"]
 
 
 def _json(data: Any) -> str:

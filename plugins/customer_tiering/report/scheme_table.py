@@ -26,6 +26,8 @@ def render_scheme(name: str, said: SchemeFile, labels: Mapping[str, str], files:
     for choices in (said.conditions, *(dimension.conditions for dimension in said.dimensions.values())):
         if choices:
             parts.append(_choices(choices))
+    if said.least_coverage:
+        parts.append(Text(f"least coverage 最低覆盖率 {said.least_coverage:.0%}: below it pending 低于此则待评估"))
     if said.stability:
         rules = said.stability.model_dump(exclude_none=True)
         parts.append(Text("stability 稳定: " + " · ".join(f"{key} {value}" for key, value in rules.items())))

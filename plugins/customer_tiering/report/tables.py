@@ -317,12 +317,12 @@ PHASE_OUTS = _candidates(
 PENDING_CUSTOMERS = Table(
     "pending",
     Words("待评估", "Pending"),
-    Words("缺少指标、暂不能评分的客户", "Customers that cannot be scored yet, and what is missing"),
+    Words("已知信息不足、暂不能评级的客户", "Customers without a tier, and what is not known of them"),
     ("fct_customer_tiers", "dim_customers", "fct_indicator_scores", "dim_indicators"),
     "with missing as (select s.customer_id, string_agg(coalesce(i.label_zh, s.indicator), '、' order by s.indicator) "
     "as missing_zh, string_agg(coalesce(i.label_en, s.indicator), '; ' order by s.indicator) as missing_en "
     "from fct_indicator_scores s left join dim_indicators i using (indicator) "
-    "where s.scheme = $scheme and s.status = 'pending' group by s.customer_id) "
+    "where s.scheme = $scheme and s.status <> 'measured' group by s.customer_id) "
     "select t.customer_id, c.customer_name, concat_ws(' / ', c.industry_l1, c.industry_l2) as industry, "
     "m.missing_zh, m.missing_en, t.coverage, c.registered_on, c.last_order_on, c.owner from fct_customer_tiers t "
     "left join dim_customers c using (customer_id) left join missing m using (customer_id) "

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 
 class Words(NamedTuple):
@@ -18,10 +19,18 @@ class Words(NamedTuple):
 STATUS = {
     "measured": Words("", ""),
     "imputed": Words("估算", "imputed"),
+    "neutral": Words("未知,按中性分计", "unknown, counted as neutral"),
+    "renormalised": Words("未知,按同维度其余指标计", "unknown, counted like the rest of its dimension"),
     "left_out": Words("不计", "left out"),
     "pending": Words("待评估", "pending"),
 }
 """Status of an indicator in a score; ``measured`` goes without saying."""
+
+LIMITS = {
+    "too_little_known": Words("已知信息不足", "too little is known"),
+    "needs_unmet": Words("未满足必要条件", "a need of the tier is not met"),
+}
+"""Why a computed tier is lower than its score alone gives."""
 
 REASONS = {
     "first_tier": Words("首次评定", "its first tier"),
@@ -94,3 +103,14 @@ PENDING = Words("待评估", "Pending")
 def words_of(code: str | None, known: dict[str, Words]) -> Words:
     """The words for a code, or the code itself where it has none."""
     return known.get(code or "", Words(code or "", code or ""))
+
+
+def status_of(row: Mapping[str, Any]) -> Words:
+    """What became of an indicator, in a row of fct_indicator_scores: a neutral score says whose mean it is."""
+    if row["status"] == "neutral" and row["averaged_over"] is not None:
+        score, customers = f"{row['score']:.2f}", row["averaged_over"]
+        return Words(
+            f"未知,按 {customers} 个客户的平均分 {score} 计",
+            f"unknown, counted with the average {score} of {customers} customers",
+        )
+    return STATUS[row["status"]]

@@ -11,6 +11,7 @@ from customer_tiering.errors import nearest
 from customer_tiering.rules.edges import plain
 from customer_tiering.rules.seeds import (
     BOUND,
+    COVERAGE,
     PENDING,
     Row,
     as_decimal,
@@ -48,6 +49,8 @@ _LIMITED_SETTINGS: dict[str, tuple[str, str, bool]] = {
     "rfm_important_monetary": ("0", "1000000000000", False),
     "rfm_high_score": ("-100", "100", False),
     "rfm_middle_score": ("-100", "100", False),
+    "neutral_min_customers": ("1", "1000000", True),
+    "neutral_score": ("0", "10000", False),
     "outcome_days": ("1", "3660", True),
     "profile_top_values": ("1", "100", True),
     "upgrade_distance": ("0", "1", False),
@@ -106,6 +109,7 @@ def contradictions(merged: dict[str, list[Row]], headline: str) -> list[str]:
     problems += _check_names(merged, schemes)
     problems += _check_weights(merged)
     problems += _check_completeness(merged, schemes)
+    problems += _check_caps(merged["tier_caps"], schemes)
     problems += _check_stability(merged, schemes)
     problems += _check_adjustments(merged["rfm_adjustments"])
     problems += _check_churn_features(merged["churn_features"])
@@ -130,7 +134,7 @@ def _check_names(merged: dict[str, list[Row]], schemes: dict[str, Row]) -> list[
     tiers = {(row["scheme"], row["tier"]) for row in merged["tiers"]}
     for seed in ("scheme_indicators", "score_bands", "level_scores", "tier_caps", "rules"):
         known = {"level_scores": levels, "scheme_indicators": numeric | levels, "rules": numeric | levels}
-        names = known.get(seed, numeric)
+        names = known.get(seed, numeric | {COVERAGE} if seed == "tier_caps" else numeric)
         for row in merged[seed]:
             if (name := row["indicator"]) and name not in names:
                 problems.append(f"{row.where()}: {_unknown_indicator(name, seed, numeric, levels)}")
@@ -326,11 +330,7 @@ def _check_completeness(merged: dict[str, list[Row]], schemes: dict[str, Row]) -
                     for use in indicators
                     if (name, use["indicator"]) not in banded
                 ]
-            problems += [
-                f"{use.where()}: missing is impute, so missing_score needs a value"
-                for use in indicators
-                if use["missing"] == "impute" and not use["missing_score"]
-            ]
+            problems += _check_missing(item, indicators)
     return problems + _check_conditions(merged["rules"])
 
 
@@ -360,6 +360,33 @@ def _check_dimension(scheme: Row, item: Row, method: str, indicators: list[Row])
     if scheme["kind"] == "weighted" and method != "none":
         problems.append(f"{item.where()}: a weighted scheme adds up scores; its dimensions have no levels of their own")
     return problems
+
+
+def _check_missing(item: Row, indicators: list[Row]) -> list[str]:
+    """What stands in for a missing value is a score."""
+    return [
+        f"{use.where()}: missing is impute, so missing_score needs a value"
+        for use in indicators
+        if use["missing"] == "impute" and not use["missing_score"]
+    ] + [
+        f"{use.where()}: {use['indicator']} has no scores, so missing cannot be neutral; the mean score stands in"
+        for use in indicators
+        if use["missing"] == "neutral" and item["measure"] != "score"
+    ]
+
+
+def _check_caps(rows: list[Row], schemes: dict[str, Row]) -> list[str]:
+    """What a tier needs beside its score: only where a score leads to tiers; coverage is a share."""
+    return [
+        f"{row.where()}: {row['scheme']} is of kind {schemes[row['scheme']]['kind']}; only tiers of a score (weighted, "
+        "bands) have needs"
+        for row in rows
+        if schemes[row["scheme"]]["kind"] not in ("weighted", "bands")
+    ] + [
+        f"{row.where()}: {COVERAGE} is a share of the weight; write one such as >= 60 %"
+        for row in rows
+        if row["indicator"] == COVERAGE and not 0 < Decimal(row["lower_bound"]) <= 1
+    ]
 
 
 def _check_quadrants(scheme: Row, dimensions: list[Row], merged: dict[str, list[Row]]) -> list[str]:

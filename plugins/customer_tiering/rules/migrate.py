@@ -8,19 +8,45 @@ from pathlib import Path
 from customer_tiering.errors import RulesError
 from customer_tiering.rules import scheme_text
 from customer_tiering.rules.schemes import SCHEME_SEEDS, read_schemes, scheme_rows
-from customer_tiering.rules.seeds import SEEDS, ColumnType, Row, SeedSpec, override_rows, read_rows, read_seed
+from customer_tiering.rules.seeds import (
+    COVERAGE,
+    SEEDS,
+    ColumnType,
+    Row,
+    SeedSpec,
+    override_rows,
+    read_rows,
+    read_seed,
+)
 
 _NEW_NAMES = {"gates": "tier_caps"}
 _OLD_SEEDS = tuple({new: old for old, new in _NEW_NAMES.items()}.get(seed, seed) for seed in SCHEME_SEEDS)
 _GATES = SeedSpec(SEEDS["tier_caps"].columns | {"cap_tier": ColumnType("varchar")}, SEEDS["tier_caps"].key, ("scheme",))
+_SCHEMES = SeedSpec(
+    {name: kind for name, kind in SEEDS["schemes"].columns.items() if name != "least_coverage"},
+    ("scheme",),
+    ("scheme",),
+)
 
 
-def _read(path: Path, problems: list[str]) -> list[Row]:
-    """The rows of an old seed. Gates named the tier below; now it is the best one whose needs are met."""
-    if path.stem != "gates":
-        return read_seed(path, path.stem, problems)
-    rows = read_rows(path, _GATES, problems)
-    return [replace(row, values={name: row[name] for name in SEEDS["tier_caps"].columns}) for row in rows]
+def _read(path: Path, base: dict[str, list[Row]], problems: list[str]) -> list[Row]:
+    """The rows of an old seed. Gates named the tier below; now it is the best one whose needs are met.
+
+    They knew nothing of coverage: what the project's scheme of that name asks for stays.
+    """
+    if path.stem == "schemes":
+        least = {row["scheme"]: row["least_coverage"] for row in base["schemes"]}
+        return [
+            replace(row, values=row.values | {"least_coverage": least.get(row["scheme"], "")})
+            for row in read_rows(path, _SCHEMES, problems)
+        ]
+    if path.stem == "gates":
+        rows = read_rows(path, _GATES, problems)
+        schemes = {row["scheme"] for row in rows}
+        return [row for row in base["tier_caps"] if row["scheme"] in schemes and row["indicator"] == COVERAGE] + [
+            replace(row, values={name: row[name] for name in SEEDS["tier_caps"].columns}) for row in rows
+        ]
+    return read_seed(path, path.stem, problems)
 
 
 def migrate_seeds(project_schemes: Path, dictionary: Path, folder: Path) -> list[Path]:
@@ -34,7 +60,7 @@ def migrate_seeds(project_schemes: Path, dictionary: Path, folder: Path) -> list
     problems: list[str] = []
     schemes = {scheme.name: scheme for scheme in read_schemes([project_schemes], problems)}
     base = scheme_rows(list(schemes.values()), problems)
-    changed = {seed: _read(path, problems) for path in old for seed in [_NEW_NAMES.get(path.stem, path.stem)]}
+    changed = {seed: _read(path, base, problems) for path in old for seed in [_NEW_NAMES.get(path.stem, path.stem)]}
     if problems:
         listed = "\n  - ".join(problems)
         raise RulesError(

@@ -34,7 +34,7 @@ class IndicatorUse(_Part):
     """An indicator in a dimension. Without ``scores`` its value counts as it is."""
 
     weight: Weight | None = None
-    missing: Literal["pending", "renormalise", "impute"] = "pending"
+    missing: Literal["pending", "neutral", "renormalise", "impute"] = "pending"
     missing_score: Number | None = None
     scores: dict[str, Number] | None = None
 
@@ -78,7 +78,8 @@ class Dimension(_Part):
 class Tier(_Part):
     """A tier, best first. ``when`` is an edge of the score, a rank, or in a quadrant the level of each dimension.
 
-    ``needs`` says what an indicator has to be at least; who lacks it gets the best tier below whose needs it meets.
+    ``needs`` says what an indicator, or the coverage, has to be at least; who has less gets the best tier below whose
+    needs it meets.
     """
 
     label_en: Name
@@ -112,6 +113,7 @@ class SchemeFile(_Part):
     dimensions: Annotated[dict[str, Dimension], Field(min_length=1)]
     tiers: dict[str, Tier] = Field(default_factory=dict)
     conditions: list[Choice] | None = None
+    least_coverage: Weight | None = None
     stability: Stability | None = None
 
     @model_validator(mode="after")

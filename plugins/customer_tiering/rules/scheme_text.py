@@ -17,7 +17,7 @@ from customer_tiering.errors import TieringError
 from customer_tiering.rules import edges
 from customer_tiering.rules.edges import percent, shown
 from customer_tiering.rules.schemes import merged
-from customer_tiering.rules.seeds import Row
+from customer_tiering.rules.seeds import COVERAGE, Row
 
 Content = dict[str, Any]
 _WIDTH = 116
@@ -26,7 +26,7 @@ _WIDTH = 116
 def content_of(rows: Mapping[str, Iterable[Row]], scheme: str) -> Content:
     """What a scheme file says, from the rows of a scheme: the reverse of ``schemes.scheme_rows``."""
     of = {seed: [row for row in found if row.values.get("scheme") == scheme] for seed, found in rows.items()}
-    shares = {row["indicator"] for row in rows.get("indicators", []) if row["unit"].startswith("share")}
+    shares = {row["indicator"] for row in rows.get("indicators", []) if row["unit"].startswith("share")} | {COVERAGE}
     (head,) = of["schemes"]
     kind = head["kind"]
     content: Content = {key: head[key] for key in ("label_en", "label_zh", "description", "kind", "population")}
@@ -36,6 +36,8 @@ def content_of(rows: Mapping[str, Iterable[Row]], scheme: str) -> Content:
             dimension.pop("weight")
     if kind == "rules":
         content["conditions"] = _choices(of["rules"])
+    if head["least_coverage"]:
+        content["least_coverage"] = percent(Decimal(head["least_coverage"]))
     when = _when(of, kind, shares)
     content["tiers"] = {}
     for place, row in enumerate(sorted(of["tiers"], key=lambda one: int(Decimal(one["tier_rank"]))), start=1):

@@ -205,7 +205,7 @@ def _rows(scheme: Scheme, said: SchemeFile, problems: list[str]) -> Iterator[_Fo
         "schemes",
         (),
         {"scheme": name, "kind": said.kind, "population": said.population, "label_en": said.label_en}
-        | {"label_zh": said.label_zh, "description": said.description},
+        | {"label_zh": said.label_zh, "description": said.description, "least_coverage": said.least_coverage},
     )
     for key, dimension in said.dimensions.items():
         yield from _dimension_rows(scheme, said, key, dimension, problems)

@@ -20,6 +20,9 @@ from customer_tiering.company.workspace import project_root
 from customer_tiering.yaml_text import load_yaml
 
 PENDING = "pending"
+COVERAGE = "coverage"
+"""What a tier may need besides indicators: the share of the scheme's weight that was measured."""
+COVERAGE_EN, COVERAGE_ZH = "Coverage", "覆盖率"
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ _INTEGER, _FLAG = ColumnType("integer"), ColumnType("boolean")
 _OPTIONAL_INTEGER = ColumnType("integer", optional=True)
 _SCORE, _OPTIONAL_SCORE = ColumnType("decimal(7,2)"), ColumnType("decimal(7,2)", optional=True)
 BOUND, _REQUIRED_BOUND = ColumnType("decimal(24,6)", optional=True), ColumnType("decimal(24,6)")
-_WEIGHT = ColumnType("decimal(7,6)")
+_WEIGHT, _OPTIONAL_WEIGHT = ColumnType("decimal(7,6)"), ColumnType("decimal(7,6)", optional=True)
 _RATE, _DAY = ColumnType("decimal(18,8)"), ColumnType("date")
 # Digits before and after the point that a column holds; more would be rounded or refused when the rules land.
 _DIGITS = {
@@ -53,6 +56,7 @@ _DIGITS = {
     _SCORE: (5, 2),
     _OPTIONAL_SCORE: (5, 2),
     _WEIGHT: (1, 6),
+    _OPTIONAL_WEIGHT: (1, 6),
     _RATE: (10, 8),
     _INTEGER: (9, 0),
     _OPTIONAL_INTEGER: (9, 0),
@@ -68,6 +72,7 @@ SEEDS: dict[str, SeedSpec] = {
             "label_en": _TEXT,
             "label_zh": _TEXT,
             "description": _TEXT,
+            "least_coverage": _OPTIONAL_WEIGHT,
         },
         ("scheme",),
         ("scheme",),

@@ -30,7 +30,7 @@ SHEETS = {
     "levels": "档位 levels",
     "conditions": "条件 conditions",
 }
-_HEAD = ("label_en", "label_zh", "description", "kind", "population")
+_HEAD = ("label_en", "label_zh", "description", "kind", "population", "least_coverage")
 _CRITERIA = (
     ("dimension", "维度"),
     ("dimension weight", "维度权重"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Literal
 import duckdb
 
 from customer_tiering.errors import BuildFailed
+from customer_tiering.rules.compile import land_compiled
 
 _BUILD_INPUTS = Path(__file__).with_name("build_inputs.sql")
 
@@ -46,8 +47,8 @@ def make_build_inputs(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(_BUILD_INPUTS.read_text(encoding="utf-8"))
 
 
-def land_as_of_dates(connection: duckdb.DuckDBPyConnection, nights: Iterable[PlannedNight]) -> None:
-    """The nights to compute, each with its rules and the spend window that these ask for."""
+def land_as_of_dates(connection: duckdb.DuckDBPyConnection, nights: Sequence[PlannedNight]) -> None:
+    """The nights to compute, each with its rules and the spend window that these ask for; and the rules as queries."""
     connection.execute("begin")
     connection.execute("delete from meta.as_of_dates")
     for night in nights:
@@ -61,6 +62,7 @@ def land_as_of_dates(connection: duckdb.DuckDBPyConnection, nights: Iterable[Pla
             "insert into meta.as_of_dates values (?, ?, ?, ?, ?)",
             [night.as_of, night.rules_version, night.kind, start, end],
         )
+    land_compiled(connection, {night.rules_version for night in nights})
     connection.execute("commit")
 
 

@@ -1,5 +1,5 @@
 -- The wide indicators as rows: customer x indicator x as-of date; numbers in raw_value, names in raw_level. Only
--- indicators that the rules of a computed night name: nothing else is read from here.
+-- indicators that adjust RFM under the rules of a computed night: nothing else is read from here.
 with indicators as (
 
     select * from {{ ref('int_customer_indicators') }}
@@ -14,22 +14,7 @@ as_of_dates as (
 
 named as (
 
-    select
-        rules_version,
-        indicator
-    from {{ source('rules', 'scheme_indicators') }}
-    union
-    select
-        rules_version,
-        indicator
-    from {{ source('rules', 'tier_caps') }}
-    union
-    select
-        rules_version,
-        indicator
-    from {{ source('rules', 'rules') }}
-    union
-    select
+    select distinct
         rules_version,
         indicator
     from {{ source('rules', 'rfm_adjustments') }}

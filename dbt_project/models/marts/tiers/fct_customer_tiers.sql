@@ -5,9 +5,15 @@ with states as (
 
 ),
 
-members as (
+computed as (
 
-    select * from {{ ref('int_scheme_members') }}
+    select * from {{ ref('int_computed_tiers') }}
+
+),
+
+schemes as (
+
+    select * from {{ source('rules', 'schemes') }}
 
 ),
 
@@ -33,12 +39,11 @@ potential as (
     from dimension_scores
     inner join as_of_dates
         on dimension_scores.as_of_date = as_of_dates.as_of_date
-    inner join members
+    inner join schemes
         on
-            dimension_scores.customer_id = members.customer_id
-            and dimension_scores.scheme = members.scheme
-            and dimension_scores.as_of_date = members.as_of_date
-    where dimension_scores.dimension = 'potential' and members.kind = 'weighted'
+            as_of_dates.rules_version = schemes.rules_version
+            and dimension_scores.scheme = schemes.scheme
+    where dimension_scores.dimension = 'potential' and schemes.kind = 'weighted'
 
 )
 
@@ -47,9 +52,12 @@ select
     states.scheme,
     states.as_of_date,
     states.score,
+    computed.score_low,
+    computed.score_high,
     states.coverage,
     states.computed_tier,
     states.computed_cause,
+    computed.limited_by,
     states.effective_tier,
     states.previous_tier,
     states.tier_since,
@@ -60,6 +68,11 @@ select
     states.rule_points,
     coalesce(potential.is_high_potential, false) as is_high_potential
 from states
+left join computed
+    on
+        states.customer_id = computed.customer_id
+        and states.scheme = computed.scheme
+        and states.as_of_date = computed.as_of_date
 left join potential
     on
         states.customer_id = potential.customer_id

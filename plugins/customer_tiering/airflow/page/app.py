@@ -27,7 +27,7 @@ from customer_tiering.publish.snapshot import published_folder, read_manifest
 from customer_tiering.report.assessment import measured, number
 from customer_tiering.report.files import REPORT, WORKBOOK, latest_folder
 from customer_tiering.report.page import TEMPLATES, environment
-from customer_tiering.report.words import CAUSES, REASONS, STATUS, Words, words_of
+from customer_tiering.report.words import CAUSES, LIMITS, REASONS, Words, status_of, words_of
 
 DAG_ID = "nightly_tiering"
 HITS = 50
@@ -178,7 +178,8 @@ def _templates() -> jinja2.Environment:
         "of": words_of,
         "REASONS": REASONS,
         "CAUSES": CAUSES,
-        "STATUS": STATUS,
+        "status_of": status_of,
+        "LIMITS": LIMITS,
     }
     return made
 

@@ -12,6 +12,7 @@
     more: ["此外还有 {} 行,见工作簿与数据集市", "and {} more, see workbook and mart"],
     indicator: ["指标", "Indicator"], value: ["原值", "Value"], score: ["得分", "Score"], weight: ["权重", "Weight"],
     points: ["贡献", "Points"], total: ["合计", "Total"], since: ["自", "since"], coverage: ["覆盖率", "coverage"],
+    range: ["未知部分可使得分在 {0} 与 {1} 之间", "with what is unknown the score lies between {0} and {1}"],
     why: ["为何是这一等级", "Why this tier"], alone: ["仅按得分", "by the score alone"], strategy: ["策略", "Strategy"],
     upward: ["距上一等级", "To the next tier"], missing: ["还差 {0} 分,需达到 {1}", "{0} points missing to {1}"],
     margin: ["(含缓冲 {})", ", a margin of {} included"], suffices: ["得分已达到 {}", "the score has the {} it takes"],
@@ -75,7 +76,9 @@
       make("h4", {}, say("why")),
       make("p", { class: "verdict" }, chip(one.tier)),
       make("p", {}, `${say("since")} ${one.since} · ${word(one.reason)} · ${say("coverage")} ${show(one.coverage, "percent")}`),
+      one.range ? make("p", {}, say("range", ...one.range.map((value) => show(value, "number")))) : null,
       one.computed === undefined ? null : make("p", {}, `${say("alone")}: `, chip(one.computed)),
+      one.limit === undefined ? null : make("p", {}, word(one.limit)),
       ...(one.caps || []).map(([name, least, value, tier, cap]) =>
         make("p", {}, say("cap", word(tier), indicator(name), measured(name, least), measured(name, value), word(cap)))),
       word(one.strategy) ? make("p", { class: "about" }, `${say("strategy")}: ${word(one.strategy)}`) : null);
