@@ -106,13 +106,16 @@ def _land_tiers_under_old_rules(
         with duckdb.connect(str(copy)) as connection:
             land_as_of_dates(connection, changed)
         run_dbt(profile, ["run", "--select", "+int_computed_tiers"], log_folder, warehouse=copy)
+        with duckdb.connect(str(copy)) as connection:  # the tiers are a view, which knows its own warehouse only
+            connection.execute(
+                "create table tiers_under_old_rules as "
+                "select customer_id, scheme, as_of_date, computed_tier, score from intermediate.int_computed_tiers"
+            )
         with _opened(profile, warehouse) as connection:
             connection.execute(f"attach {literal(str(copy))} as old_rules (read_only)")
             try:
                 connection.execute(
-                    "insert into state.tiers_under_old_rules "
-                    "select customer_id, scheme, as_of_date, computed_tier, score "
-                    "from old_rules.intermediate.int_computed_tiers"
+                    "insert into state.tiers_under_old_rules by name select * from old_rules.main.tiers_under_old_rules"
                 )
             finally:
                 connection.execute("detach old_rules")
