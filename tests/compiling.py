@@ -24,7 +24,7 @@ _INDICATORS = project_root() / "dbt_project/models/marts/indicators/fct_customer
 _PARTS: dict[str, tuple[str, Mapping[str, str]]] = {
     "scores": ("scores", {"indicators": "indicators", "customers": "customers", "as_of_dates": "as_of_dates"}),
     "neutral_scores": ("neutral", {"scores": "scores"}),
-    "cluster_features": ("features", {"scores": "scores"}),
+    "cluster_features": ("features", {"scores": "scores", "accepted": "accepted"}),
     "tiers_wide": ("tiers_wide", {"scores": "scores", "neutral": "neutral", "clusters": "clusters"}),
     "computed_tiers": ("tiers", {"tiers": "tiers_wide"}),
     "dimension_scores": ("dimensions", {"tiers": "tiers_wide"}),
@@ -44,6 +44,7 @@ class Compiled:
             f"create schema rules; create table indicators ({columns}); "
             "create table customers (customer_id varchar, customer_kind varchar); "
             "create table as_of_dates (as_of_date date, rules_version varchar); "
+            "create table accepted (customer_id varchar, scheme varchar, computed_tier varchar); "
             "create table clusters "
             "(customer_id varchar, scheme varchar, dimension varchar, as_of_date date, cluster_rank integer)"
         )

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from customer_tiering.company.workspace import PROJECT_ROOT
 from customer_tiering.rules.clusters import Floats, rank_clusters
@@ -140,10 +141,49 @@ def test_ranks_hang_on_the_customers_alone(values: Floats, clusters: int, log: b
         assert len(set(ranks[same.all(axis=1)])) == 1
 
 
+def shares(ranks: NDArray[np.int64]) -> NDArray[np.float64]:
+    return np.bincount(ranks, minlength=5) / len(ranks)
+
+
+def cloud(nights: int) -> Iterator[Floats]:
+    """Five blurred groups where four are asked for, so k-means has several answers; every night a few customers buy."""
+    chance = np.random.default_rng(7)
+    middle = np.log([[10, 20, 60_000], [30, 12, 20_000], [60, 6, 7_000], [120, 3, 2_500], [300, 1.5, 900]])
+    values = np.exp(middle[np.arange(500) % 5] + chance.normal(0, 0.5, (500, 3)))
+    for _ in range(nights):
+        yield values.copy()
+        bought = chance.random(500) < 1 / (2 * values[:, 0])
+        values[~bought, 0] += 1
+        values[bought] = np.column_stack([np.ones(bought.sum()), values[bought, 1] + 1, values[bought, 2] * 1.05])
+
+
+def test_groups_of_twenty_nights_move_with_the_customers_only() -> None:
+    """Started from the night before, no share jumps; without new data nothing moves at all."""
+    ranks, jumps, afresh = None, [], []
+    before = None
+    for values in cloud(20):
+        again = rank_clusters(values, RFM, 4, logarithmic=True)
+        found = again if ranks is None else rank_clusters(values, RFM, 4, True, ranks)
+        if ranks is not None and before is not None:
+            jumps.append(np.abs(shares(found) - shares(ranks)).max())
+            afresh.append(np.abs(shares(again) - shares(before)).max())
+        assert np.array_equal(rank_clusters(values, RFM, 4, True, found), found)
+        ranks, before = found, again
+    assert max(jumps) < 0.02
+    assert max(afresh) > 0.1, "found afresh every night, groups jump"
+
+
+def test_groups_of_which_one_has_nobody_left_are_found_afresh() -> None:
+    fresh = rank_clusters(GROUPS, RFM, 4, logarithmic=True)
+    lost = np.where(np.array(EXPECTED) == 4, 3, EXPECTED)
+    assert np.array_equal(rank_clusters(GROUPS, RFM, 4, True, lost), fresh)
+    assert np.array_equal(rank_clusters(GROUPS, RFM, 4, True, np.zeros(len(GROUPS), dtype=np.int64)), fresh)
+
+
 # --- the dbt model around it ----------------------------------------------------------------------------------
 
 FEATURES = "customer_id varchar, scheme varchar, dimension varchar, as_of_date date, indicator varchar, value double, "
-FEATURES += "weight double, measure varchar, clusters integer"
+FEATURES += "weight double, measure varchar, clusters integer, accepted_rank integer"
 
 
 class Dbt:
@@ -188,7 +228,7 @@ def add(
 ) -> None:
     names = ("recency_days", "order_frequency", "cumulative_spend")
     connection.executemany(
-        "insert into int_cluster_features values (?, ?, 'd', ?, ?, ?, ?, ?, ?)",
+        "insert into int_cluster_features values (?, ?, 'd', ?, ?, ?, ?, ?, ?, null)",
         [
             (f"c{number:02}", scheme, day, name, None if np.isnan(value) else float(value), weight, measure, k)
             for number, row in enumerate(values)
@@ -242,3 +282,21 @@ def test_each_night_and_scheme_has_a_fit_of_its_own(connection: duckdb.DuckDBPyC
     assert [row[4] for row in together if (row[1], str(row[3])) == ("rfm", "2026-03-31")] == EXPECTED[::-1]
     assert len([row for row in together if row[1] == 'it\'s "odd"']) == len(GROUPS) + 1
     assert not [row for row in together if str(row[3]) == "2026-04-01"], "three customers make no four groups"
+
+
+def test_a_night_starts_from_the_groups_of_the_night_before(connection: duckdb.DuckDBPyConnection) -> None:
+    """The first night from the accepted one, the next ones from each other; who is new joins the nearest."""
+    values = next(cloud(1))[:60]
+    for day in ("2026-03-30", "2026-03-31"):
+        add(connection, values, day)
+    afresh = [row[4] for row in run_model(connection) if str(row[3]) == "2026-03-30"]
+    # Other groups were accepted: those that the heaviest indicator alone makes.
+    accepted = rank_clusters(values[:, 2:], np.array([1.0]), 4, logarithmic=True)
+    for number, rank in enumerate(accepted.tolist()[1:], start=1):
+        connection.execute(
+            "update int_cluster_features set accepted_rank = ? where customer_id = ?", [rank, f"c{number:02}"]
+        )
+    rows = run_model(connection)
+    first, second = ([row[4] for row in rows if str(row[3]) == day] for day in ("2026-03-30", "2026-03-31"))
+    assert first == second == rank_clusters(values, RFM, 4, True, np.array([0, *accepted.tolist()[1:]])).tolist()
+    assert first != afresh

@@ -21,8 +21,13 @@ _ROUNDS, _ROUND_STEPS = 15, 20
 _DIGITS = 6
 
 
-def rank_clusters(values: Floats, weights: Floats, clusters: int, logarithmic: bool) -> Integers:
+def rank_clusters(
+    values: Floats, weights: Floats, clusters: int, logarithmic: bool, before: Integers | None = None
+) -> Integers:
     """The group of each customer: 1 for the group with the highest mean of the heaviest indicator, and so on.
+
+    ``before`` are the groups of the night before (0: none): the search starts from these, so that groups move only with
+    the customers. Without them, or where one has nobody left, it starts afresh.
 
     ``values`` has nan where an indicator is left out, ``weights`` sum to 1. Groups are found among customers that
     have every indicator which anybody has; the others join the nearest group by what they have. 0 means no group:
@@ -38,10 +43,13 @@ def rank_clusters(values: Floats, weights: Floats, clusters: int, logarithmic: b
     if logarithmic:
         scaled = np.sign(scaled) * np.log1p(np.abs(scaled))
     points = _standardised(scaled, weights[has_some])
-    complete = points[~np.isnan(points).any(axis=1)]
+    whole = ~np.isnan(points).any(axis=1)
+    complete = points[whole]
     if len(np.unique(complete, axis=0)) < clusters:
         return none
-    centres = _centres(complete, clusters)
+    centres = None if before is None else _continued(points[whole], before[whole], clusters)
+    if centres is None:
+        centres = _centres(complete, clusters)
     if centres is None:
         return none
     nearest = _nearest(points, centres)
@@ -87,16 +95,33 @@ def _settled(points: Floats, clusters: int) -> Iterator[Floats]:
     for start in range(_STARTS):
         try:
             centres, _ = kmeans2(points, clusters, iter=_ROUND_STEPS, minit="++", missing="raise", rng=start)
-            for _ in range(_ROUNDS):
-                before = centres
-                centres, _ = kmeans2(points, before, iter=_ROUND_STEPS, minit="matrix", missing="raise")
-                if np.array_equal(centres, before):
-                    break
         except ClusterError:
             continue
-        # A centre that rounding leaves without a customer would be a tier of nobody.
-        if len(np.unique(_nearest(points, centres))) == clusters:
-            yield centres
+        if (settled := _settle(points, centres)) is not None:
+            yield settled
+
+
+def _continued(points: Floats, groups: Integers, clusters: int) -> Floats | None:
+    """Centres that k-means settles on from the means of the groups of the night before."""
+    if len(np.unique(groups[groups > 0])) < clusters:
+        return None
+    order = np.lexsort(points.T)
+    points, groups = points[order], groups[order]
+    means = np.array([points[groups == group].mean(axis=0) for group in range(1, clusters + 1)])
+    return _settle(points, means)
+
+
+def _settle(points: Floats, centres: Floats) -> Floats | None:
+    try:
+        for _ in range(_ROUNDS):
+            before = centres
+            centres, _ = kmeans2(points, before, iter=_ROUND_STEPS, minit="matrix", missing="raise")
+            if np.array_equal(centres, before):
+                break
+    except ClusterError:
+        return None
+    # A centre that rounding leaves without a customer would be a tier of nobody.
+    return centres if len(np.unique(_nearest(points, centres))) == len(centres) else None
 
 
 def _nearest(points: Floats, centres: Floats) -> Integers:

@@ -102,7 +102,7 @@ def _long(rules: Sequence[_Rules], part_of: Callable[[_Rules], list[str]], colum
 _KEY = {"customer_id": "varchar", "scheme": "varchar", "as_of_date": "date"}
 _CLUSTER_FEATURES = _KEY | {
     **{"dimension": "varchar", "indicator": "varchar", "value": "double", "weight": "double", "measure": "varchar"},
-    **{"clusters": "integer"},
+    **{"clusters": "integer", "accepted_rank": "integer"},
 }
 _COMPUTED_TIERS = _KEY | {
     **{"rules_version": "varchar", "score": "decimal(30, 12)", "score_low": "decimal(30, 12)"},
@@ -270,7 +270,8 @@ class _Rules:
     def cluster_features(self) -> list[str]:
         selects = []
         for scheme in self.schemes:
-            clusters = len(self.of("tiers", scheme.name))
+            tiers = self.of("tiers", scheme.name)
+            ranks = _case((f"a.computed_tier = {literal(tier['tier'])}", str(tier["tier_rank"])) for tier in tiers)
             for dimension in scheme.dimensions:
                 if dimension.level_by != "cluster":
                     continue
@@ -286,10 +287,15 @@ class _Rules:
                         "value": value or use.measured,
                         "weight": plain(use.weight_in_dimension),
                         "measure": literal(use.measure),
-                        "clusters": str(clusters),
+                        "clusters": str(len(tiers)),
+                        "accepted_rank": ranks,
                     }
                     where = " and ".join([f"s.{scheme.member}", *needed])
-                    selects.append(_select(columns, _CLUSTER_FEATURES, f"{{scores}} as s {self._own('s')} and {where}"))
+                    tables = (
+                        "{scores} as s left join {accepted} as a on s.customer_id = a.customer_id "
+                        f"and a.scheme = {literal(scheme.name)} {self._own('s')} and {where}"
+                    )
+                    selects.append(_select(columns, _CLUSTER_FEATURES, tables))
         return selects
 
     def tiers(self) -> _Part:

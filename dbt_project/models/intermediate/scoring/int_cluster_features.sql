@@ -1,3 +1,4 @@
 -- What k-means compares: per customer and indicator of a clustered dimension the value, empty where the indicator is
--- left out, and as many groups as the scheme has tiers. A customer that lacks a needed indicator is not grouped.
-{{ compiled('cluster_features', scores=ref('int_scores_wide')) }}
+-- left out, as many groups as the scheme has tiers, and the group that the customer had on the last accepted night. A
+-- customer that lacks a needed indicator is not grouped.
+{{ compiled('cluster_features', scores=ref('int_scores_wide'), accepted=source('state', 'customer_tiers')) }}

@@ -1,6 +1,6 @@
 """Level by cluster: customers that resemble each other form a group; groups are ranked by their leading indicator.
 
-One fit per scheme, dimension and as-of date. Grain: customer, scheme, dimension, as-of date; ``cluster_rank`` is 1
+One fit per scheme, dimension and as-of date, each starting from the groups of the night before. Grain: customer, scheme, dimension, as-of date; ``cluster_rank`` is 1
 for the best group. Customers without a group are absent (pending).
 """
 
@@ -27,6 +27,7 @@ def model(dbt, session):
     from customer_tiering.rules.clusters import rank_clusters
 
     parts = []
+    before = None  # scheme and dimension, customers in order, their groups
     for scheme, dimension, as_of_date, measure, clusters in fits:
         columns = (
             features.filter(
@@ -35,15 +36,21 @@ def model(dbt, session):
                 & (ColumnExpression("as_of_date") == ConstantExpression(as_of_date))
             )
             .order("customer_id, indicator")
-            .select("customer_id, indicator, value, weight")
+            .select("customer_id, indicator, value, weight, accepted_rank")
             .fetchnumpy()
         )
         # Every customer has a row for every indicator of the dimension, in the same order.
         width = len(set(columns["indicator"]))
         values = numpy.ma.filled(columns["value"].astype(float), numpy.nan).reshape(-1, width)
         weights = numpy.asarray(columns["weight"][:width], dtype=float)
-        ranks = rank_clusters(values, weights, clusters, measure == "log")
-        customers = columns["customer_id"][::width][ranks > 0]
+        everybody = numpy.asarray(columns["customer_id"][::width]).astype(str)
+        if before is not None and before[0] == (scheme, dimension):
+            started = groups_of(everybody, *before[1:])
+        else:
+            started = numpy.ma.filled(columns["accepted_rank"][::width], 0).astype(numpy.int64)
+        ranks = rank_clusters(values, weights, clusters, measure == "log", started)
+        before = (scheme, dimension), everybody, ranks
+        customers = everybody[ranks > 0]
         parts.append(
             pyarrow.table(
                 {
@@ -56,6 +63,14 @@ def model(dbt, session):
             )
         )
     return session.from_arrow(pyarrow.concat_tables(parts))
+
+
+def groups_of(everybody, customers, ranks):
+    """The groups that customers had; 0 for those who had none. Customers are in order."""
+    import numpy
+
+    places = numpy.searchsorted(customers, everybody).clip(max=len(customers) - 1)
+    return numpy.where(customers[places] == everybody, ranks[places], 0)
 
 
 def as_null(column):
