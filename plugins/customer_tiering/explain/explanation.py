@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 
 from customer_tiering.errors import TieringError
+from customer_tiering.inputs.types import UNRANKED
 from customer_tiering.publish.snapshot import DATABASE, read_manifest
 from customer_tiering.rules.seeds import COVERAGE, COVERAGE_EN, COVERAGE_ZH
 from customer_tiering.sql import fetch_rows, quote
@@ -161,14 +162,16 @@ def _explain_customers(
     )
     customers = _of_ids(connection, "dim_customers", customer_ids)
     values = _of_ids(connection, "fct_customer_indicators", customer_ids) if rules.caps else {}
-    scores = _grouped(
-        fetch_rows(
-            connection,
-            "select s.*, i.label_en, i.label_zh, i.unit from fct_indicator_scores s left join dim_indicators i "
-            f"using (indicator) where {of_these} order by s.weight desc, s.indicator",
-            key,
-        )
+    lines = fetch_rows(
+        connection,
+        "select s.*, i.label_en, i.label_zh, i.unit from fct_indicator_scores s left join dim_indicators i "
+        f"using (indicator) where {of_these} order by s.weight desc, s.indicator",
+        key,
     )
+    for line in lines:
+        if line["unit"] == "rank" and line["raw_value"] == UNRANKED:
+            line["raw_level"] = "emerging 新兴"
+    scores = _grouped(lines)
     dimensions = _grouped(
         fetch_rows(connection, f"select * from fct_dimension_scores where {of_these} order by dimension", key)
     )

@@ -152,6 +152,22 @@ def _whole(text: str, form: Form) -> str:
     return f"case when {number} = trunc({number}) then cast({number} as bigint) end"
 
 
+UNRANKED = 999_999
+"""The rank of those who have none yet: emerging companies stand behind every rank."""
+_UNRANKED_WORDS = ("emerging", "unranked", "not ranked", "新兴", "新兴行业", "新兴企业", "未上榜", "未排名")
+_TOP = "(top|前) *[0-9]{1,6} *(名|强|位)?"
+
+
+def _rank(text: str, form: Form) -> str:
+    """``top 20`` is read as 20, the worst that it can mean."""
+    plain = f"lower(trim({half_width(text)}))"
+    words = ", ".join(map(literal, _UNRANKED_WORDS))
+    return (
+        f"case when {plain} in ({words}) then {UNRANKED} when regexp_full_match({plain}, {literal(_TOP)}) "
+        f"then cast(regexp_extract({plain}, '[0-9]+') as bigint) else {_whole(text, form)} end"
+    )
+
+
 def _instant(text: str, form: Form) -> str:
     plain = f"({half_width(text)})"
     iso = (
@@ -308,6 +324,14 @@ TYPES = {
         ColumnType("number", NUMBER_TYPE, _number(NUMBER_TYPE), "a number, 4 decimals", _NO_NUMBER, {"2.5": "2.5000"}),
         ColumnType(
             "whole", "bigint", _whole, "a whole number", (*_NO_NUMBER, "1.5"), {"7": "7", "7.0": "7", "1,000": "1000"}
+        ),
+        ColumnType(
+            "rank",
+            "bigint",
+            _rank,
+            "a rank: 12, top 20, 前20名, or emerging (新兴)",
+            (*_NO_NUMBER, "1.5", "top", "前"),
+            {"7": "7", "Top 10": "10", "前50名": "50", "emerging": str(UNRANKED), "新兴": str(UNRANKED)},
         ),
         ColumnType(
             "date",
