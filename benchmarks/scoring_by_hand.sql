@@ -161,6 +161,7 @@ banded as (
 means as (
 
     select
+        cast(round(avg(margin_360), 2) as decimal(7, 2)) as margin_360,
         cast(round(avg(rank_360), 2) as decimal(7, 2)) as rank_360,
         cast(round(avg(match_360), 2) as decimal(7, 2)) as match_360,
         cast(round(avg(churn_360), 2) as decimal(7, 2)) as churn_360,
@@ -182,11 +183,12 @@ scored as (
     select
         banded.*,
         0.40 * spend_4 + 0.25 * margin_5 + 0.20 * banded.tenure + 0.15 * banded.cross_buy as account_value,
-        0.24 * spend_360 + 0.16 * margin_360 + 0.15 * coalesce(banded.rank_360, means.rank_360)
+        0.24 * spend_360 + 0.16 * coalesce(banded.margin_360, means.margin_360) + 0.15 * coalesce(banded.rank_360, means.rank_360)
         + 0.15 * coalesce(banded.match_360, means.match_360) + 0.10 * coalesce(banded.churn_360, means.churn_360)
         + 0.10 * coalesce(banded.payment_360, means.payment_360)
         + 0.10 * coalesce(banded.strategic_360, means.strategic_360) as account_360,
-        0.40
+        0.24
+        + case when banded.margin_360 is null then 0 else 0.16 end
         + case when banded.rank_360 is null then 0 else 0.15 end
         + case when banded.match_360 is null then 0 else 0.15 end
         + case when banded.churn_360 is null then 0 else 0.10 end
@@ -229,7 +231,7 @@ tiered as (
             when account_value < 60 then 'potential'
         end as account_value_tier,
         case
-            when known_360 < 0.40 then 'pending'
+            when account_360 is null or known_360 < 0.40 then 'pending'
             when account_360 >= 90 and known_360 >= 0.80 and coalesce(on_time_payment_rate >= 0.95, true)
                 then 'strategic'
             when account_360 >= 75 and known_360 >= 0.60 and coalesce(on_time_payment_rate >= 0.90, true) then 'key'

@@ -67,12 +67,14 @@ def write_snapshot(folder: Path, customers: Mapping[str, Customer], night: str, 
         db.executemany(
             "insert into dim_tiers values (?, ?, ?, ?, ?)", [(scheme, tier, *of) for tier, of in TIERS.items()]
         )
+        db.execute("create table dim_schemes (scheme varchar, placed_customers int)")
+        db.execute("insert into dim_schemes values (?, ?)", [scheme, len(customers)])
         db.execute("create table dim_customers (customer_id varchar, customer_name varchar, owner varchar)")
         db.execute("create table fct_customer_tiers (customer_id varchar, scheme varchar, effective_tier varchar)")
-        db.execute("create table fct_churn_scores (customer_id varchar, probability decimal(12,10))")
         db.execute(
             "create table fct_churn_risks (customer_id varchar, risk_class varchar, probability decimal(12,10), "
-            "advice_en varchar, advice_zh varchar, reasons_en varchar, reasons_zh varchar)"
+            "advice_en varchar, advice_zh varchar, reasons_en varchar, reasons_zh varchar, "
+            "signals_en varchar, signals_zh varchar)"
         )
         db.execute("create table fct_churn_risk_changes (customer_id varchar, cause varchar)")
         db.execute(
@@ -84,14 +86,12 @@ def write_snapshot(folder: Path, customers: Mapping[str, Customer], night: str, 
                 "insert into dim_customers values (?, ?, ?)", [key, customer.name or f"Name {key}", customer.owner]
             )
             db.execute("insert into fct_customer_tiers values (?, ?, ?)", [key, scheme, customer.tier])
-            if customer.churn is not None:
-                db.execute("insert into fct_churn_scores values (?, ?)", [key, customer.churn])
-                if customer.churn >= 0.4:
-                    risk = "high" if customer.churn >= 0.7 else "medium"
-                    db.execute(
-                        "insert into fct_churn_risks values (?, ?, ?, 'call', '致电', 'late', '延迟')",
-                        [key, risk, customer.churn],
-                    )
+            if customer.churn is not None and customer.churn >= 0.4:
+                risk = "high" if customer.churn >= 0.7 else "medium"
+                db.execute(
+                    "insert into fct_churn_risks values (?, ?, ?, 'call', '致电', 'late', '延迟', null, null)",
+                    [key, risk, customer.churn],
+                )
     return Manifest("small", night, "r", "v", "c", "c", scheme, "CNY", {})
 
 

@@ -57,6 +57,7 @@ churn_min_customers,100,customers
 churn_min_events,30,customers
 churn_login_drop,0.3,signal
 churn_login_min,3,logins
+churn_high_signals,2,signals
 churn_idle_months,2,months
 churn_complaint_increase,1,signal
 churn_order_slump,0.5,signal

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from rich.console import Console
 
-from customer_tiering.company.workspace import Workspace
+from customer_tiering.company.profile import Profile
+from customer_tiering.company.workspace import Workspace, project_root
 from customer_tiering.explain.explanation import explain
 from customer_tiering.gate.quarantine import open_by_rule
 from customer_tiering.publish.snapshot import current_folder
@@ -17,6 +19,7 @@ from customer_tiering.report.assessment import render_assessment
 from customer_tiering.warehouse.connection import open_warehouse
 from hand_made import CrmExport, bought_last_year, buys, indicator_scores, pays, published_night, tiers
 from nights import ErpDatabase, mart_rows
+from recomputing import read_schemes, recompute
 
 pytestmark = pytest.mark.slow
 RANKS = {100: "Top 10", 82: "前20名", 67: 50, 40: "新兴"}
@@ -134,3 +137,57 @@ def test_an_explanation_says_what_is_unknown_and_what_it_could_change(company: W
         in told(company, "UNPAID")
     )
     assert "emerging 新兴" in told(company, "O19")
+
+
+# --- every scheme, computed again by other code ---------------------------------------------------------------
+
+
+def recomputed_wrongly(workspace: Workspace) -> tuple[list[Any], int]:
+    """Customers whose score, coverage or tier differs from what scheme files and indicators give; and all compared."""
+    with open_warehouse(workspace) as connection:
+        kinds = dict(connection.execute("select customer_id, customer_kind from intermediate.int_customers").fetchall())
+    customers = [
+        row | {"customer_kind": kinds[row["customer_id"]]}
+        for row in mart_rows(workspace, "select * from fct_customer_indicators")
+    ]
+    wrong: list[Any] = []
+    compared = 0
+    for name, said in read_schemes(project_root() / "schemes").items():
+        if said["kind"] == "cluster":
+            continue
+        rows = mart_rows(workspace, "select * from fct_customer_tiers where scheme = ?", [name])
+        found = {row["customer_id"]: row for row in rows}
+        expected = recompute(said, customers)
+        wrong += [(name, who) for who in found.keys() ^ expected.keys()]
+        for who in found.keys() & expected.keys():
+            score, coverage, tier = expected[who]
+            row = found[who]
+            same = row["score"] is None if score is None else abs((row["score"] or 0) - score) < Decimal("0.0000011")
+            if not same or row["computed_tier"] != tier or abs(row["coverage"] - coverage) > Decimal("0.000001"):
+                wrong.append((name, who, row["score"], score, row["computed_tier"], tier))
+            compared += 1
+    return wrong, compared
+
+
+def test_every_scheme_of_a_company_with_gaps_agrees_with_an_independent_computation(company: Workspace) -> None:
+    wrong, compared = recomputed_wrongly(company)
+    assert wrong == []
+    assert compared > 200
+
+
+def test_every_scheme_of_the_sample_agrees_with_an_independent_computation(sample: Profile) -> None:
+    wrong, compared = recomputed_wrongly(sample.workspace)
+    assert wrong == []
+    assert compared > 2000
+
+
+def test_the_least_known_are_not_better_placed_than_the_best_known(sample: Profile) -> None:
+    """Share of key and strategic in account_360, by how much of the weight is known."""
+    rows = mart_rows(
+        sample.workspace,
+        "select case when coverage < 0.65 then 'little' when coverage <= 0.9 then 'part' else 'all' end as known, "
+        "count(*) as customers, count(*) filter (where effective_tier in ('strategic', 'key')) as placed_high "
+        "from fct_customer_tiers where scheme = 'account_360' and score is not null group by 1",
+    )
+    shares = {row["known"]: row["placed_high"] / row["customers"] for row in rows}
+    assert shares["little"] <= shares["part"] <= shares["all"]

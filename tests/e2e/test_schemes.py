@@ -539,9 +539,10 @@ def test_points_add_up_whatever_is_unknown(tail: Workspace) -> None:
     )
     assert len(rows) == 200
     scored = [row for row in rows if row["score"] is not None]
-    assert len(scored) == 198  # one customer's margin is unknown, in both schemes
+    assert len(scored) == 199  # without a margin account_value cannot be scored
     assert [row for row in scored if row["points"] != row["score"]] == []
-    assert {row["coverage"] for row in scored if row["scheme"] == "account_360"} == {Decimal("0.4"), Decimal("0.5")}
+    known = {row["coverage"] for row in scored if row["scheme"] == "account_360"}
+    assert known == {Decimal("0.24"), Decimal("0.4"), Decimal("0.5")}
 
 
 def test_a_quadrant_needs_both_dimensions(tail: Workspace) -> None:
@@ -554,15 +555,17 @@ def test_a_quadrant_needs_both_dimensions(tail: Workspace) -> None:
 
 def test_a_customer_without_margin_is_pending_and_keeps_its_place_in_the_spend(tail: Workspace) -> None:
     """An unknown cost is no margin of 100 %: the customer cannot be scored, and says which value is missing."""
-    row = tiers(tail, "account_360")["other-01"]
+    row = tiers(tail, "account_value")["other-01"]
     assert (row["score"], row["computed_tier"], row["effective_tier"]) == (None, "pending", "pending")
-    scores = indicator_scores(tail, "account_360", "other-01")
+    scores = indicator_scores(tail, "account_value", "other-01")
     assert {name for name, line in scores.items() if line["status"] == "pending"} == {"profit_margin"}
     assert scores["annual_spend"]["raw_value"] == Decimal(400)
-    assert summary(tail, "account_360")["pending"]["customers"] == 1
+    assert summary(tail, "account_value")["pending"]["customers"] == 1
+    margin = indicator_scores(tail, "account_360", "other-01")["profit_margin"]
+    assert (margin["status"], margin["averaged_over"]) == ("neutral", 99)
     folder = current_folder(tail)
     assert folder is not None
-    explanation = explain(folder, "other-01", "account_360")
+    explanation = explain(folder, "other-01", "account_value")
     assert (explanation.next_tier, explanation.steps) == (None, [])
 
 

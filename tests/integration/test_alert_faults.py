@@ -390,14 +390,16 @@ def test_a_newly_high_churn_risk_is_told_once_and_its_end_only_where_a_route_ask
         return BEFORE | {"C1": Customer("A", "ann", churn=probability), "C2": Customer("B", "ann", churn=0.1)}
 
     world.company.night(risk(0.9), NIGHTS[1])
-    assert world.receiver.requests == [], "the first night with scores is silent"
+    assert len(world.receiver.requests) == 1, "who stands at risk when risks are first found is told"
+    world.company.night(risk(0.95), NIGHTS[1])
     world.company.night(risk(0.5), NIGHTS[1])
+    assert len(world.receiver.requests) == 1
     world.company.night(risk(0.85), NIGHTS[2])
     world.company.night(risk(0.9), NIGHTS[2])
-    (request,) = world.receiver.requests
+    _, request = world.receiver.requests
     (message,) = request.content["messages"]
     assert (message["subject"], message["direction"], message["to_state"]) == ("churn_risk", "newly_high", "high")
-    ((_, _, text),) = world.mailbox.mails
+    _, (_, _, text) = world.mailbox.mails
     assert "Name C1 (C1): high churn risk, probability 85 %; call" in text
     assert "probability 85 %" in request.content["body"]
 

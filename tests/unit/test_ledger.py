@@ -52,9 +52,11 @@ def to_owner(change: Change) -> tuple[str, str]:
     return "moved", change.standing.owner
 
 
-def compare(ledger: Ledger, night: Night, day: str = DAY, line: Line = MAIL) -> list[Message]:
+def compare(
+    ledger: Ledger, night: Night, day: str = DAY, line: Line = MAIL, unremarkable: str | None = None
+) -> list[Message]:
     """Compare a line with what is published; gives what is due on its channel then."""
-    ledger.compare(line, standings(night), day, to_owner)
+    ledger.compare(line, standings(night), day, to_owner, unremarkable)
     return ledger.deliverable(line.channel)
 
 
@@ -68,9 +70,11 @@ def send(ledger: Ledger, messages: list[Message]) -> None:
         ledger.record(letter(message))
 
 
-def told(ledger: Ledger, night: Night, day: str = DAY, line: Line = MAIL) -> list[tuple[str, str, str, str]]:
+def told(
+    ledger: Ledger, night: Night, day: str = DAY, line: Line = MAIL, unremarkable: str | None = None
+) -> list[tuple[str, str, str, str]]:
     """A night in which everything goes out: customer, recipient, tier before and after of each message."""
-    messages = compare(ledger, night, day, line)
+    messages = compare(ledger, night, day, line, unremarkable)
     send(ledger, messages)
     return [(m.customer_id, m.recipient, m.from_state, m.to_state) for m in messages]
 
@@ -116,6 +120,21 @@ def test_each_line_has_its_own_silent_first_night(ledger: Ledger) -> None:
         assert told(ledger, {"C1": ("B", "ann")}, line=other) == []
         assert len(told(ledger, {"C1": ("C", "ann")}, line=other)) == 1
     assert told(ledger, {"C1": ("B", "ann")}) == [("C1", "ann", "A", "B")]
+
+
+def test_where_a_state_is_unremarkable_who_is_first_seen_in_another_one_is_told(ledger: Ledger) -> None:
+    """High risks are told from the first night on, once; what waits and no longer holds is not."""
+    night: Night = {"C1": ("high", "ann"), "C2": ("low", "bob")}
+    assert told(ledger, night, unremarkable="low") == [("C1", "ann", "low", "high")]
+    assert told(ledger, night, unremarkable="low") == []
+    assert told(ledger, {"C1": ("low", "ann"), "C3": ("high", "bob")}, unremarkable="low") == [
+        ("C1", "ann", "high", "low"),
+        ("C3", "bob", "low", "high"),
+    ]
+    assert len(compare(ledger, {"C4": ("high", "ann")}, unremarkable="low")) == 1
+    assert len(compare(ledger, {"C4": ("high", "ann")}, unremarkable="low")) == 1
+    assert compare(ledger, {"C4": ("low", "ann")}, unremarkable="low") == []
+    assert told(ledger, {"C4": ("high", "ann")}, unremarkable="low") == [("C4", "ann", "low", "high")]
 
 
 def test_a_crash_repeats_one_message_with_the_same_id(ledger: Ledger) -> None:

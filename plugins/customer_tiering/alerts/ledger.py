@@ -95,12 +95,14 @@ class Ledger:
         standings: Iterable[Standing],
         as_of_date: str,
         direct: Callable[[Change], tuple[str, str] | None],
+        unremarkable: str | None = None,
     ) -> Compared:
         """Bring the messages of a line in agreement with what is published.
 
         ``direct`` gives direction and recipient of a change, or None when no route takes it over this line; such a
         change is noted silently, and so are a line's first night and a customer's first state. What waits is kept
-        while it still holds, and superseded when it does not.
+        while it still holds, and superseded when it does not. Where one state is ``unremarkable``, a customer found in
+        another one for the first time is told (who stands at high risk now).
         """
         standings = list(standings)
         compared = Compared()
@@ -114,8 +116,10 @@ class Ledger:
                 last = known.get(standing.customer_id)
                 open_one = waiting.pop(standing.customer_id, None)
                 if not seeded or last is None:
-                    self._remember(line, standing.customer_id, standing.state, standing.owner, None, as_of_date)
-                    continue
+                    if unremarkable is None or (standing.state == unremarkable and open_one is None):
+                        self._remember(line, standing.customer_id, standing.state, standing.owner, None, as_of_date)
+                        continue
+                    last = last or _Known(unremarkable, "", True)
                 if open_one is not None:
                     if open_one.to_state == standing.state and open_one.from_state == last.state:
                         self._refresh(open_one, standing)

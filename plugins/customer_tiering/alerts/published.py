@@ -42,7 +42,12 @@ class Published:
             self.tiers.setdefault(row["scheme"], {})[row["tier"]] = Tier(row["tier_rank"], row[f"label_{language}"])
 
     def standings(self, scheme: str) -> list[Standing]:
-        """Each customer's effective tier in a scheme."""
+        """Each customer's effective tier in a scheme; nothing while it can place nobody."""
+        placed = self._connection.execute(
+            "select placed_customers from marts.dim_schemes where scheme = ?", [scheme]
+        ).fetchone()
+        if not placed or not placed[0]:
+            return []
         rows = self._connection.execute(
             "select t.customer_id, c.customer_name, t.effective_tier, coalesce(c.owner, ?) "
             "from marts.fct_customer_tiers t join marts.dim_customers c using (customer_id) "
@@ -52,15 +57,12 @@ class Published:
         return [Standing(customer, name or "", tier, owner) for customer, name, tier, owner in rows]
 
     def churn_standings(self) -> list[Standing]:
-        """Each customer's churn risk, high or not; nothing while no model scores."""
-        scored = self._connection.execute("select count(*) from marts.fct_churn_scores").fetchone()
-        if not scored or not scored[0]:
-            return []
+        """Each customer's churn risk, high or not, by the model or by rule signals."""
         rows = fetch_rows(
             self._connection,
             f"select c.customer_id, c.customer_name, coalesce(c.owner, ?) as owner, r.risk_class, "
             f"round(cast(r.probability as double), 4) as probability, r.advice_{self._language} as advice, "
-            f"r.reasons_{self._language} as reasons, ch.cause "
+            f"coalesce(r.reasons_{self._language}, r.signals_{self._language}) as reasons, ch.cause "
             "from marts.dim_customers c left join marts.fct_churn_risks r using (customer_id) "
             "left join marts.fct_churn_risk_changes ch using (customer_id) order by c.customer_id",
             [UNASSIGNED],

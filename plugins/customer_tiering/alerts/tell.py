@@ -16,7 +16,7 @@ from customer_tiering.alerts.ledger import Ledger
 from customer_tiering.alerts.messages import Change, Letter, Message
 from customer_tiering.alerts.outcome import Outcome
 from customer_tiering.alerts.privacy import mask_address, scrub
-from customer_tiering.alerts.published import HIGH, Published, open_published
+from customer_tiering.alerts.published import HIGH, NOT_HIGH, Published, open_published
 from customer_tiering.alerts.routing import CHURN_RISK, Addresses, Routing
 from customer_tiering.company.profile import Profile
 from customer_tiering.errors import ProfileError, TieringError
@@ -198,7 +198,9 @@ def compare(profile: Profile, ledger: Ledger, published: Published, as_of_date: 
         standings = published.churn_standings() if subject == CHURN_RISK else published.standings(scheme)
         for line in lines:
             if (line.subject, line.scheme) == (subject, scheme):
-                compared = ledger.compare(line, standings, as_of_date, direct)
+                compared = ledger.compare(
+                    line, standings, as_of_date, direct, NOT_HIGH if subject == CHURN_RISK else None
+                )
                 result.superseded += compared.superseded
                 result.unrouted += compared.unrouted
 

@@ -155,7 +155,10 @@ def _explain_customers(
     of_these = "scheme = $1 and customer_id in (select unnest($2::varchar[]))"
     tiers = fetch_rows(
         connection,
-        "select t.*, d.label_en, d.label_zh, d.tier_rank, d.strategy_en, d.strategy_zh from fct_customer_tiers t "
+        "select t.*, d.label_en, d.label_zh, d.tier_rank, "
+        "coalesce(case when t.is_high_potential then d.strategy_high_potential_en end, d.strategy_en) as strategy_en, "
+        "coalesce(case when t.is_high_potential then d.strategy_high_potential_zh end, d.strategy_zh) as strategy_zh "
+        "from fct_customer_tiers t "
         "left join dim_tiers d on t.scheme = d.scheme and t.effective_tier = d.tier "
         "where t.scheme = $1 and t.customer_id in (select unnest($2::varchar[]))",
         key,

@@ -38,7 +38,7 @@ _FIGURES: tuple[tuple[str, Words, Shown, bool | None, str, str], ...] = (
     ),
     (
         "churn", Words("流失预警", "Churn risks"), "integer", False, "fct_churn_risks",
-        "select count(*) from fct_churn_risks where risk_class = 'high' or (risk_class is null and signal_count > 0)",
+        "select count(*) from fct_churn_risks where risk_class = 'high'",
     ),
     (
         "opportunities", Words("优先商机", "Follow up first"), "integer", True, "fct_opportunity_scores",

@@ -65,7 +65,10 @@ def _tiers(said: SchemeFile) -> Table:
         if isinstance(when, dict):
             when = ", ".join(f"{dimension} {level}" for dimension, level in when.items())
         needs = ", ".join(f"{indicator} {text}" for indicator, text in tier.needs.items())
-        table.add_row(f"{key} {tier.label_zh}", when, needs, f"{tier.strategy_en}\n{tier.strategy_zh}")
+        strategy = f"{tier.strategy_en}\n{tier.strategy_zh}"
+        if tier.strategy_high_potential_en:
+            strategy += f"\nhigh potential 高潜力: {tier.strategy_high_potential_en}\n{tier.strategy_high_potential_zh}"
+        table.add_row(f"{key} {tier.label_zh}", when, needs, strategy)
     return table
 
 

@@ -67,6 +67,8 @@ def collect(profile: Profile, workspace: Workspace, folder: Path) -> dict[str, A
             "join marts.fct_customer_indicators i using (customer_id, as_of_date) "
             "group by t.scheme, t.effective_tier order by t.scheme, min(coalesce(d.tier_rank, 99))",
         )
+        schemes = fetch_rows(connection, "select * from marts.dim_schemes order by scheme")
+        idle = {row["scheme"] for row in schemes if row["customers"] and not row["placed_customers"]}
         changes = fetch_rows(
             connection,
             "select scheme, direction, count(*) as customers from marts.fct_tier_changes "
@@ -96,8 +98,9 @@ def collect(profile: Profile, workspace: Workspace, folder: Path) -> dict[str, A
         "last_accepted": finished.get("begin", {}).get("facts", {}).get("last_accepted"),
         "rows": [_night_account(account, quality) for account in accounts],
         "warnings": run_warnings(folder),
-        "tiers": tiers,
-        "changes": changes,
+        "tiers": [row for row in tiers if row["scheme"] not in idle or row["scheme"] == manifest.headline_scheme],
+        "idle_schemes": {row["scheme"]: row["unknown_indicators"] for row in schemes if row["scheme"] in idle},
+        "changes": [row for row in changes if row["scheme"] not in idle],
         "moved": moved,
         "alerts": finished.get("alert", {}).get("facts", {}),
         "files": finished.get("report", {}).get("facts", {}),
@@ -192,7 +195,12 @@ def _tiers_table(facts: dict[str, Any]) -> Group:
         Text(f"  {scheme}: " + " · ".join(f"{row['tier']} {row['customers']:,}" for row in rows))
         for scheme, rows in by_scheme.items()
     ]
-    return Group(table, Text("Other schemes 其他方案"), *others) if others else Group(table)
+    parts: list[Any] = [table, *([Text("Other schemes 其他方案"), *others] if others else [])]
+    parts += [
+        Text(f"  {scheme}: places nobody 暂无法分级{f', unknown 未知: {unknown}' if unknown else ''}")
+        for scheme, unknown in facts["idle_schemes"].items()
+    ]
+    return Group(*parts)
 
 
 def _changes_text(facts: dict[str, Any]) -> Text:

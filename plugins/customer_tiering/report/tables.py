@@ -117,8 +117,12 @@ SCHEMES = Table(
     Words("所有方案并行计算", "All schemes are computed side by side"),
     ("agg_tier_summary", "dim_schemes"),
     "select s.label_zh as scheme_zh, s.label_en as scheme_en, "
-    f"coalesce(a.label_zh, case a.tier when 'pending' then {literal(PENDING.zh)} else a.tier end) as tier_zh, "
-    f"coalesce(a.label_en, case a.tier when 'pending' then {literal(PENDING.en)} else a.tier end) as tier_en, "
+    "case when s.placed_customers = 0 "
+    "then concat_ws(':', '暂无法分级', '未知 ' || replace(s.unknown_indicators, '/', '、')) "
+    f"else coalesce(a.label_zh, case a.tier when 'pending' then {literal(PENDING.zh)} else a.tier end) end as tier_zh, "
+    "case when s.placed_customers = 0 then concat_ws(': ', 'places nobody', 'unknown ' || "
+    "replace(s.unknown_indicators, '/', ', ')) "
+    f"else coalesce(a.label_en, case a.tier when 'pending' then {literal(PENDING.en)} else a.tier end) end as tier_en, "
     "a.customers, a.customer_share, a.annual_spend, a.spend_share, a.average_margin "
     "from agg_tier_summary a join dim_schemes s using (scheme) "
     "order by (a.scheme <> $scheme), a.scheme, (a.tier = 'pending'), a.tier_rank, a.tier",
@@ -130,7 +134,9 @@ CUSTOMERS = Table(
     Words("客户清单", "Customers"),
     Words("清洗后的客户;联系方式已脱敏", "Cleaned customers; contact data is masked"),
     ("dim_customers", "fct_customer_tiers", "fct_customer_indicators"),
-    f"select c.customer_id, c.customer_name, {_tier('t.effective_tier')}, t.score, i.annual_spend, "
+    f"select c.customer_id, c.customer_name, {_tier('t.effective_tier')}, t.score, "
+    "case when t.is_high_potential then '高潜力' end as potential_zh, "
+    "case when t.is_high_potential then 'high potential' end as potential_en, i.annual_spend, "
     "concat_ws(' / ', c.industry_l1, c.industry_l2) as industry, c.region, c.owner, c.contact_masked, "
     "c.phone_masked, c.registered_on, c.last_order_on, c.cumulative_spend "
     "from dim_customers c join fct_customer_indicators i using (customer_id) "
@@ -141,6 +147,7 @@ CUSTOMERS = Table(
         _NAME,
         _TIER,
         Column("score", Words("得分", "Score"), "number"),
+        Column("potential", Words("潜力", "Potential"), "label", 16),
         Column("annual_spend", Words("年消费", "Annual spend"), "money", 16),
         Column("industry", Words("行业", "Industry"), width=22),
         Column("region", Words("地区", "Region"), on_page=False),

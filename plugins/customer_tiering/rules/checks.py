@@ -73,6 +73,7 @@ _LIMITED_SETTINGS: dict[str, tuple[str, str, bool]] = {
     "churn_cutoff_days": ("1", "366", True),
     "churn_min_customers": ("20", "1000000", True),
     "churn_min_events": ("5", "1000000", True),
+    "churn_high_signals": ("1", "10", True),
     "churn_login_drop": ("0", "1", False),
     "churn_login_min": ("1", "1000000", True),
     "churn_idle_months": ("1", "120", True),

@@ -79,13 +79,15 @@ class Tier(_Part):
     """A tier, best first. ``when`` is an edge of the score, a rank, or in a quadrant the level of each dimension.
 
     ``needs`` says what an indicator, or the coverage, has to be at least; who has less gets the best tier below whose
-    needs it meets.
+    needs it meets. A strategy of its own may be for those of its customers whose potential is high.
     """
 
     label_en: Name
     label_zh: Name
     strategy_en: Name
     strategy_zh: Name
+    strategy_high_potential_en: Name | None = None
+    strategy_high_potential_zh: Name | None = None
     when: str | dict[str, str] | None = None
     needs: dict[str, str] = Field(default_factory=dict)
     rank: Annotated[int, Field(ge=1)] | None = None

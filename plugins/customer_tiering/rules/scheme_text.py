@@ -16,7 +16,7 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 from customer_tiering.errors import TieringError
 from customer_tiering.rules import edges
 from customer_tiering.rules.edges import percent, shown
-from customer_tiering.rules.schemes import merged
+from customer_tiering.rules.schemes import TIER_TEXTS, merged
 from customer_tiering.rules.seeds import COVERAGE, Row
 
 Content = dict[str, Any]
@@ -49,7 +49,7 @@ def content_of(rows: Mapping[str, Iterable[Row]], scheme: str) -> Content:
                 for cap in caps
                 if (name := cap["indicator"])
             }
-        tier |= {key: row[key] for key in ("label_en", "label_zh", "strategy_en", "strategy_zh")}
+        tier |= {key: row[key] for key in TIER_TEXTS if row[key]}
         if kind == "axes" or int(Decimal(row["tier_rank"])) != place:
             tier["rank"] = int(Decimal(row["tier_rank"]))
         content["tiers"][row["tier"]] = tier

@@ -40,6 +40,12 @@ SCHEME_SEEDS = (
 )
 """The tables of rules that scheme files fill."""
 
+TIER_TEXTS = (
+    *("label_en", "label_zh", "strategy_en", "strategy_zh"),
+    *("strategy_high_potential_en", "strategy_high_potential_zh"),
+)
+"""What people read of a tier; the last two are for its customers of high potential."""
+
 _REPLACED = ("scores", "levels", "conditions", "when")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _ONE_LEVEL = ("bands", "rank", "rules", "cluster")
@@ -360,7 +366,7 @@ def _tier_rows(scheme: Scheme, said: SchemeFile, problems: list[str]) -> Iterato
             "tiers",
             where,
             {"scheme": scheme.name, "tier": key, "tier_rank": tier.rank or _rank(said, key, place)}
-            | {column: getattr(tier, column) for column in ("label_en", "label_zh", "strategy_en", "strategy_zh")},
+            | {column: getattr(tier, column) for column in TIER_TEXTS},
         )
         for indicator, text in tier.needs.items():
             at = (*where, "needs", indicator)

@@ -190,6 +190,8 @@ SEEDS: dict[str, SeedSpec] = {
             "label_zh": _TEXT,
             "strategy_en": _TEXT,
             "strategy_zh": _TEXT,
+            "strategy_high_potential_en": OPTIONAL_TEXT,
+            "strategy_high_potential_zh": OPTIONAL_TEXT,
         },
         ("scheme", "tier"),
         ("scheme",),

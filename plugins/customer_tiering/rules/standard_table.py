@@ -19,7 +19,7 @@ from xlsxwriter.worksheet import Worksheet
 
 from customer_tiering.errors import TieringError, nearest
 from customer_tiering.rules import edges
-from customer_tiering.rules.schemes import Text, Where
+from customer_tiering.rules.schemes import TIER_TEXTS, Text, Where
 
 Content = dict[str, Any]
 
@@ -43,7 +43,7 @@ _CRITERIA = (
     ("missing", "缺失时"),
     ("missing score", "缺失得分"),
 )
-_TIERS = ("tier", "when", "needs", "label_en", "label_zh", "strategy_en", "strategy_zh", "rank")
+_TIERS = ("tier", "when", "needs", *TIER_TEXTS, "rank")
 _CHINESE = {
     "tier": "级别",
     "when": "标准",
@@ -52,6 +52,8 @@ _CHINESE = {
     "label_zh": "中文名",
     "strategy_en": "英文策略",
     "strategy_zh": "策略",
+    "strategy_high_potential_en": "高潜力英文策略",
+    "strategy_high_potential_zh": "高潜力策略",
     "rank": "次序",
     "dimension": "维度",
     "level": "档位",

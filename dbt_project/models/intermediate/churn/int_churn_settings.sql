@@ -1,7 +1,7 @@
 -- Settings of churn, lifetime value and opportunities, as in force on each as-of date.
 {%- set whole = [
     'churn_horizon_days', 'churn_active_days', 'churn_reasons', 'churn_login_min', 'churn_idle_months',
-    'churn_complaint_increase', 'churn_order_min', 'clv_horizon_days', 'clv_min_customers'
+    'churn_complaint_increase', 'churn_order_min', 'churn_high_signals', 'clv_horizon_days', 'clv_min_customers'
 ] %}
 {%- set numbers = [
     'churn_high_probability', 'churn_medium_probability', 'churn_login_drop', 'churn_order_slump',

@@ -1,7 +1,7 @@
 """Level by cluster: customers that resemble each other form a group; groups are ranked by their leading indicator.
 
-One fit per scheme, dimension and as-of date, each starting from the groups of the night before. Grain: customer, scheme,
-dimension, as-of date; ``cluster_rank`` is 1 for the best group. Customers without a group are absent (pending).
+One fit per scheme, dimension and as-of date, each starting from the groups of the night before. Grain: customer,
+scheme, dimension, as-of date; ``cluster_rank`` is 1 for the best group. Customers without a group are absent (pending).
 """
 
 COLUMNS = "customer_id varchar, scheme varchar, dimension varchar, as_of_date date, cluster_rank integer"

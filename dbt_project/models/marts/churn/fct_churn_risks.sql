@@ -1,5 +1,6 @@
 -- The churn-risk list: customers of high or medium risk by the model, or with a rule signal, with the spend at
--- stake, the account manager and what to do. Without a promoted model the signals alone decide who is on it.
+-- stake, the account manager and what to do. Without a promoted model the signals alone decide: several at once
+-- (churn_high_signals) are a high risk, one is a medium one.
 {%- set advice = {
     'rescue': (
         'call within a week, with the account manager and an offer that answers the reasons',
@@ -44,6 +45,12 @@ customers as (
 
 ),
 
+settings as (
+
+    select * from {{ ref('int_churn_settings') }}
+
+),
+
 listed as (
 
     select
@@ -52,7 +59,11 @@ listed as (
         features.last_order_on,
         features.spend_365d,
         scores.probability,
-        scores.risk_class,
+        case when scores.risk_class is null then 'signals' else 'model' end as basis,
+        coalesce(
+            scores.risk_class,
+            case when signals.signal_count >= coalesce(settings.churn_high_signals, 2) then 'high' else 'medium' end
+        ) as risk_class,
         scores.reasons_en,
         scores.reasons_zh,
         signals.signals,
@@ -62,11 +73,13 @@ listed as (
         case
             when signals.complaints_up = 1 then 'complaints'
             when scores.risk_class = 'high' then 'rescue'
-            when scores.risk_class is null and signals.signal_count >= 2 then 'rescue'
+            when scores.risk_class is null and signals.signal_count >= coalesce(settings.churn_high_signals, 2) then 'rescue'
             when scores.risk_class = 'medium' or scores.risk_class is null then 'contact'
             else 'watch'
         end as advice
     from features
+    inner join settings
+        on features.as_of_date = settings.as_of_date
     left join scores
         on
             features.customer_id = scores.customer_id
@@ -84,7 +97,7 @@ select
     listed.as_of_date,
     customers.customer_name,
     customers.owner_name as owner,
-    case when listed.risk_class is null then 'signals' else 'model' end as basis,
+    listed.basis,
     listed.probability,
     listed.risk_class,
     listed.reasons_en,

@@ -18,7 +18,9 @@ select
     tiers.label_en,
     tiers.label_zh,
     tiers.strategy_en,
-    tiers.strategy_zh
+    tiers.strategy_zh,
+    nullif(tiers.strategy_high_potential_en, '') as strategy_high_potential_en,
+    nullif(tiers.strategy_high_potential_zh, '') as strategy_high_potential_zh
 from tiers
 inner join in_force
     on tiers.rules_version = in_force.rules_version
