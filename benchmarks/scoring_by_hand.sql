@@ -220,6 +220,15 @@ scored as (
 
 ),
 
+middles as (
+
+    select
+        -quantile_disc(-attractiveness, 0.5) as attractiveness_middle,
+        -quantile_disc(-strength, 0.5) as strength_middle
+    from scored
+
+),
+
 tiered as (
 
     select
@@ -265,10 +274,10 @@ tiered as (
         round(cast(attractiveness as double) * 0.5 + cast(strength as double) * 0.5, 6) as kaism,
         case
             when known_kaism < 0.40 then 'pending'
-            when attractiveness >= 60 and strength >= 60 then 'key'
-            when attractiveness >= 60 and strength < 60 then 'development'
-            when attractiveness < 60 and strength >= 60 then 'maintain'
-            when attractiveness < 60 and strength < 60 then 'opportunity'
+            when attractiveness >= attractiveness_middle and strength >= strength_middle then 'key'
+            when attractiveness >= attractiveness_middle and strength < strength_middle then 'development'
+            when attractiveness < attractiveness_middle and strength >= strength_middle then 'maintain'
+            when attractiveness < attractiveness_middle and strength < strength_middle then 'opportunity'
         end as kaism_tier,
         case
             when spend_position <= ceil(spend_customers * 0.10) then 'top'
@@ -300,6 +309,7 @@ tiered as (
             when stability < 50 then 'at_risk'
         end as stability_tier
     from scored
+    cross join middles
 
 ),
 

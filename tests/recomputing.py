@@ -129,26 +129,30 @@ class _Scheme:
         if choices := dimension.get("conditions"):
             return {who: self._choice(choices, one) for who, one in self.members.items()}
         texts = dimension["levels"]
-        if any(text.startswith("top") for text in texts.values()):
-            return self._ranked(texts, scores)
         uses = self._uses(dimension)
-        return {
-            who: None
-            if score is None or all(self.measured[key, name][who] is None for name in uses)
-            else _first(texts, score)
+        own = {
+            who: None if all(self.measured[key, name][who] is None for name in uses) else score
             for who, score in scores.items()
         }
+        if any(text.startswith("top") for text in texts.values()):
+            return self._ranked(texts, own, "value" not in dimension)
+        return {who: None if score is None else _first(texts, score) for who, score in own.items()}
 
     @staticmethod
-    def _ranked(texts: Mapping[str, str], scores: Mapping[str, Decimal | None]) -> dict[str, str | None]:
+    def _ranked(
+        texts: Mapping[str, str], scores: Mapping[str, Decimal | None], shared: bool = False
+    ) -> dict[str, str | None]:
+        """Levels by place; where they are ``shared``, who has the same score has the same level."""
         order = sorted((-score, who) for who, score in scores.items() if score is not None)
         ends = {
             key: len(order) if text == "others" else math.ceil(len(order) * _number(text.removeprefix("top")))
             for key, text in texts.items()
         }
         levels: dict[str, str | None] = dict.fromkeys(scores)
-        for place, (_, who) in enumerate(order, start=1):
-            levels[who] = next(key for key, end in ends.items() if place <= end)
+        best: dict[Decimal, int] = {}
+        for place, (score, who) in enumerate(order, start=1):
+            counted = best.setdefault(score, place) if shared else place
+            levels[who] = next(key for key, end in ends.items() if counted <= end)
         return levels
 
     @staticmethod
@@ -200,7 +204,7 @@ class _Scheme:
             return {who: self._of_score(total, self.members[who]) for who, total in totals.items()}, totals
         if self.kind == "rank":
             when = {key: tier["when"] for key, tier in said["tiers"].items()}
-            return self._ranked(when, scores[first]), scores[first]
+            return self._ranked(when, scores[first], "value" not in said["dimensions"][first]), scores[first]
         if self.kind == "rules":
             return {who: self._choice(said["conditions"], one) for who, one in self.members.items()}, nothing
         levels = {key: self._levels(key, said["dimensions"][key], scores[key]) for key in said["dimensions"]}

@@ -1,5 +1,5 @@
--- What a score consists of adds up to it: points of the indicators (schemes whose score is a sum), and score x weight of
--- the dimensions (weighted schemes).
+-- What a score consists of adds up to it: points of the indicators (schemes whose score is a sum), and score x weight
+-- of the dimensions (weighted schemes).
 with tiers as (
 
     select

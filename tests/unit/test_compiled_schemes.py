@@ -257,6 +257,23 @@ def test_a_quadrant_places_by_rank_and_score_and_nobody_of_whom_a_side_is_unknow
     assert (rows["unknown"]["limited_by"], rows["spendless"]["limited_by"]) == ("too_little_known", None)
 
 
+def test_a_dimension_of_scores_can_be_cut_at_its_middle(tmp_path: Path) -> None:
+    """The middle of those of whom something is known; whoever has the same score stands on the same side."""
+    text = QUADRANT.replace('levels: {high: ">= 60", low: others}', "levels: {high: top 50 %, low: others}")
+    night = Compiled().night(scheme(tmp_path, "s", text))
+    known = {"a": "0.9", "b": "0.9", "c": "0.5", "d": "0.5", "e": "0.5"}
+    night.customers([{"customer_id": who, "annual_spend": 300, "csat": csat} for who, csat in known.items()])
+    night.customers([{"customer_id": f"unknown-{number}", "annual_spend": 300} for number in range(9)]).run()
+    found = {row["customer_id"]: row["computed_tier"] for row in night.rows("select * from tiers")}
+    # Three of five are the better half, and the third has the score of the other two.
+    assert {who: found[who] for who in known} == dict.fromkeys(known, "S")
+    night.connection.execute("update indicators set csat = 0.9 where customer_id = 'c'")
+    night.run()
+    found = {row["customer_id"]: row["computed_tier"] for row in night.rows("select * from tiers")}
+    assert {who: found[who] for who in known} == {"a": "S", "b": "S", "c": "S", "d": "A", "e": "A"}
+    assert {tier for who, tier in found.items() if who not in known} == {"pending"}
+
+
 RULES = """
 kind: rules
 population: all

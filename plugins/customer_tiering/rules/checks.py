@@ -348,8 +348,6 @@ def _check_dimension(scheme: Row, item: Row, method: str, indicators: list[Row])
             f"{item.where()}: {len(indicators)} indicators of {name} {item['dimension']} without scores; "
             "score them, or name one as value"
         )
-    elif method == "rank" and len(indicators) > 1:
-        problems.append(f"{item.where()}: a ranked dimension uses one indicator, {name} has {len(indicators)}")
     if measure in ("raw", "log"):
         problems += [
             f"{use.where()}: {use['indicator']} is a name; give a score to each of its levels"

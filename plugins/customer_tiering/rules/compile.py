@@ -545,15 +545,8 @@ class _Scheme:
             bands = self._rules.of("tier_bands", self.name, dimension=dimension.name)
             level = _case((_in_band(score, band), literal(band["tier"])) for band in bands)
         elif dimension.level_by == "rank":
-            cut = self._alias("cut", dimension)
-            level = _case(
-                (
-                    f"{score} > {cut}.value_{place} "
-                    f"or ({score} = {cut}.value_{place} and d.customer_id <= {cut}.customer_{place})",
-                    literal(rank["tier"]),
-                )
-                for place, rank in enumerate(self._ranks(dimension))
-            )
+            reached = self._reached(dimension)
+            level = _case((reached(place), literal(rank["tier"])) for place, rank in enumerate(self._ranks(dimension)))
         elif dimension.level_by == "rules":
             level = _case(self._choices(dimension))
         else:
@@ -561,6 +554,20 @@ class _Scheme:
             rank = f"{self._alias('cluster', dimension)}.cluster_rank"
             level = _case((f"{rank} = {tier['tier_rank']}", literal(tier["tier"])) for tier in tiers)
         return f"case when d.{self._evident(dimension)} then {level} end" if dimension in self._placed else level
+
+    def _reached(self, dimension: _Dimension) -> Callable[[int], str]:
+        """Whether a customer stands at the end of a rank or before it. Who has the same score shares a level; among
+        the same values, where shares are exact, the customer id decides.
+        """
+        score, cut = f"d.{dimension.column}", self._alias("cut", dimension)
+
+        def reached(place: int) -> str:
+            if dimension.measure == "score":
+                return f"{score} >= {cut}.value_{place}"
+            tie = f"{score} = {cut}.value_{place} and d.customer_id <= {cut}.customer_{place}"
+            return f"{score} > {cut}.value_{place} or ({tie})"
+
+        return reached
 
     def _ranks(self, dimension: _Dimension) -> _Rows:
         rows = self._rules.of("ranks", self.name, dimension=dimension.name)
@@ -599,11 +606,12 @@ class _Scheme:
         return joins
 
     def _ranked(self, dimension: _Dimension) -> str:
-        """The customers of the scheme with a value in the dimension."""
+        """The customers of the scheme with a value in the dimension that is their own."""
+        own = f" and {dimension.is_evident}" if dimension in self._placed else ""
         return (
             f"select s.customer_id, s.as_of_date, {dimension.score()} as value from {{scores}} as s "
             "inner join {neutral} as n on s.as_of_date = n.as_of_date and s.rules_version = n.rules_version "
-            f"where s.rules_version = {literal(self._rules.version)} and s.{self.member}"
+            f"where s.rules_version = {literal(self._rules.version)} and s.{self.member}{own}"
         )
 
     def _join_cuts(self, dimension: _Dimension) -> str:

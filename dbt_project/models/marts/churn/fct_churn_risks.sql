@@ -73,7 +73,8 @@ listed as (
         case
             when signals.complaints_up = 1 then 'complaints'
             when scores.risk_class = 'high' then 'rescue'
-            when scores.risk_class is null and signals.signal_count >= coalesce(settings.churn_high_signals, 2) then 'rescue'
+            when scores.risk_class is null and signals.signal_count >= coalesce(settings.churn_high_signals, 2)
+                then 'rescue'
             when scores.risk_class = 'medium' or scores.risk_class is null then 'contact'
             else 'watch'
         end as advice

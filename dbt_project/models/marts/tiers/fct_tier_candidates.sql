@@ -8,8 +8,8 @@
         '得分已达到更高等级，因稳定性规则或人工设定暂未上调'
     ),
     'needs_unmet': (
-        'score reaches a better tier; a condition that is not met caps it',
-        '得分已达到更高等级，但有硬性条件未满足'
+        'score reaches a better tier; a need of it is not met, or too little is known',
+        '得分已达到更高等级，但有必要条件未满足或已知信息不足'
     ),
     'near_next_tier': ('little is missing to the threshold of the next better tier', '距上一等级的门槛很近'),
     'high_potential': ('high potential in a lower tier', '当前等级不高，但潜力高'),
@@ -290,7 +290,9 @@ candidates as (
         {{ "median_resolution_hours" if kind == "cost_cut" else "cast(null as decimal(24, 6))" }}
             as median_resolution_hours
     from judged
-    where {{ kind }}_reason is not null{{ " and coalesce(cost_cut_reason, phase_out_reason) is null" if kind == "upgrade" }}
+    where
+        {{ kind }}_reason is not null
+        {{ "and coalesce(cost_cut_reason, phase_out_reason) is null" if kind == "upgrade" }}
     {% if not loop.last %}union all{% endif %}
     {% endfor %}
 
