@@ -20,6 +20,7 @@ from typing import Any
 
 import duckdb
 
+from customer_tiering.errors import RulesError
 from customer_tiering.rules.edges import plain
 from customer_tiering.rules.seeds import COVERAGE, PENDING, indicator_names, level_indicator_names
 from customer_tiering.sql import fetch_rows, literal, quote
@@ -214,6 +215,12 @@ class _Rules:
     def __init__(self, version: str, rows: dict[str, _Rows]) -> None:
         self.version, self._rows = version, rows
         self.schemes = [_Scheme(self, row) for row in rows["schemes"]]
+        names = [use.column for use in self._uses]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise RulesError(
+                f"two indicators get the same column {', '.join(sorted(twice))}",
+                "names of schemes and dimensions with two underscores meet; rename one of them",
+            )
 
     def of(self, table: str, scheme: str, **values: Any) -> _Rows:
         wanted = {"scheme": scheme, **values}
