@@ -149,7 +149,7 @@ def test_an_assessment_of_a_cluster_can_be_read(groups: Profile) -> None:
     assert (explanation.next_tier, explanation.steps) == (None, [])
     console = Console(width=160)
     with console.capture() as capture:
-        console.print(render_assessment(explanation))
+        console.print(render_assessment(explanation, "zh"))
     assert "core 核心群" in capture.get()
 
 

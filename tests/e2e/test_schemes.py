@@ -316,12 +316,17 @@ def test_explain_names_the_next_tier_and_steps_that_suffice(criteria: Workspace)
 
 def test_explain_shows_the_assessment_table(criteria: Workspace) -> None:
     console = Console(width=160, file=io.StringIO(), record=True)
-    console.print(render_assessment(explained(criteria, "CLIMBER", "account_360")))
+    console.print(render_assessment(explained(criteria, "CLIMBER", "account_360"), "en"))
     text = console.export_text()
-    assert "next tier 上一级: strategic, 5.2 points missing 还差" in text
-    assert "(to reach 需达到 92, margin 缓冲 2 included 含)" in text
-    assert f"not before 最早 {AS_OF + timedelta(days=30)}" in " ".join(text.split())
-    assert "churn_rate from 由 20.00% to 到 below 低于 5.00% (75%) brings 可得 6" in text
+    first_day = AS_OF + timedelta(days=30)
+    way = f"next tier: strategic, 5.2 points missing to 92, a margin of 2 included; not before {first_day}"
+    assert way in " ".join(text.split())
+    assert "churn_rate Churn rate from 20.00% to below 5.00% (75%) brings 6" in text
+    console.print(render_assessment(explained(criteria, "CLIMBER", "account_360"), "zh"))
+    spoken = "".join(console.export_text().split())
+    assert f"上一级:strategic，还差5.2分，需达到92（含缓冲2）；最早{first_day}" in spoken
+    assert "churn_rate流失率由20.00%到低于5.00%（75%），可得6分" in spoken
+    assert re.search("[a-z]{3,} (points|score|margin)", spoken) is None
 
 
 def test_explain_says_when_no_single_step_suffices_or_none_is_needed(criteria: Workspace) -> None:
@@ -590,10 +595,10 @@ def test_the_lowest_of_several_caps_holds(tail: Workspace) -> None:
 def test_a_need_that_is_not_met_is_told(tail: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the terminal and on the page, for indicators that the scheme does not score; shares as percent."""
     console = Console(width=160, file=io.StringIO(), record=True)
-    console.print(render_assessment(explained(tail, "other-00", "gated")))
+    console.print(render_assessment(explained(tail, "other-00", "gated"), "en"))
     told = console.export_text()
-    assert "gold needs 要求 profit_margin 毛利率 of at least 至少 15.00%, it is 现为 10.00%: bronze" in told
-    assert "silver needs 要求 order_frequency" in told
+    assert "gold needs profit_margin Profit margin of at least 15.00%, it is 10.00%: bronze" in told
+    assert "silver needs order_frequency" in told
     monkeypatch.setenv("TIERING_PROFILE", "tail")
     ((status, _, page),) = ask(tmp_path, ("VIEWER", "/customer?id=other-00&scheme=gated", "text/html"))
     assert status == 200

@@ -95,8 +95,9 @@ class Company:
         company = cls(folder, name)
         company.profiles.mkdir(parents=True, exist_ok=True)
         profile = (project_root() / "profiles" / "sample.yml").read_text(encoding="utf-8")
-        # Notices to operators would be counted with what is told about customers.
-        (company.profiles / f"{name}.yml").write_text(f"{profile}alerts: {{operators: []}}\n", encoding="utf-8")
+        # Notices to operators, and risks that stand from the first night on, would be counted with changed tiers.
+        alerts = "alerts: {operators: [], churn_risk: false}\n"
+        (company.profiles / f"{name}.yml").write_text(f"{profile}{alerts}", encoding="utf-8")
         return company
 
     def copy(self, folder: Path) -> Company:

@@ -28,9 +28,9 @@ def explain(
     from customer_tiering.publish.snapshot import folder_of
     from customer_tiering.report.assessment import render_assessment
 
-    night = parse_as_of(as_of)
-    snapshot = folder_of(load_company(profile).workspace, night) if night else published_of(profile)
-    console.print(render_assessment(explain_customer(snapshot, customer, scheme or None)))
+    company, night = load_company(profile), parse_as_of(as_of)
+    snapshot = folder_of(company.workspace, night) if night else published_of(profile)
+    console.print(render_assessment(explain_customer(snapshot, customer, scheme or None), company.language))
 
 
 @app.command()
