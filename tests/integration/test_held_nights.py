@@ -7,7 +7,6 @@ landed, so it takes new versions of rows to spoil a night.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sqlite3
 import stat
@@ -91,13 +90,11 @@ def cancel_most(company: Company) -> None:
 
 @contextmanager
 def environment(company: Company) -> Iterator[None]:
-    before = dict(os.environ)
-    os.environ.update(company.environment)
-    try:
+    # What the package sets for the libraries below it when it is first imported has to stay.
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in company.environment.items():
+            patch.setenv(name, value)
         yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 def tiering(company: Company, *arguments: str) -> Any:

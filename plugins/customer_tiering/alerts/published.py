@@ -62,7 +62,8 @@ class Published:
             self._connection,
             f"select c.customer_id, c.customer_name, coalesce(c.owner, ?) as owner, r.risk_class, "
             f"round(cast(r.probability as double), 4) as probability, r.advice_{self._language} as advice, "
-            f"coalesce(r.reasons_{self._language}, replace(r.signals_{self._language}, '/', ', ')) as reasons, ch.cause "
+            f"coalesce(r.reasons_{self._language}, replace(r.signals_{self._language}, '/', ', ')) as reasons, "
+            "ch.cause "
             "from marts.dim_customers c left join marts.fct_churn_risks r using (customer_id) "
             "left join marts.fct_churn_risk_changes ch using (customer_id) order by c.customer_id",
             [UNASSIGNED],
