@@ -24,7 +24,7 @@ _INDICATORS = project_root() / "dbt_project/models/marts/indicators/fct_customer
 _PARTS: dict[str, tuple[str, Mapping[str, str]]] = {
     "scores": ("scores", {"indicators": "indicators", "customers": "customers", "as_of_dates": "as_of_dates"}),
     "neutral_scores": ("neutral", {"scores": "scores"}),
-    "cluster_features": ("features", {"scores": "scores", "accepted": "accepted"}),
+    "cluster_features": ("features", {"scores": "scores", "as_of_dates": "as_of_dates", "accepted": "accepted"}),
     "tiers_wide": ("tiers_wide", {"scores": "scores", "neutral": "neutral", "clusters": "clusters"}),
     "computed_tiers": ("tiers", {"tiers": "tiers_wide"}),
     "dimension_scores": ("dimensions", {"tiers": "tiers_wide"}),
@@ -43,7 +43,7 @@ class Compiled:
         self.connection.execute(
             f"create schema rules; create table indicators ({columns}); "
             "create table customers (customer_id varchar, customer_kind varchar); "
-            "create table as_of_dates (as_of_date date, rules_version varchar); "
+            "create table as_of_dates (as_of_date date, rules_version varchar, kind varchar); "
             "create table accepted (customer_id varchar, scheme varchar, computed_tier varchar); "
             "create table clusters "
             "(customer_id varchar, scheme varchar, dimension varchar, as_of_date date, cluster_rank integer)"
@@ -56,7 +56,7 @@ class Compiled:
         rows["settings"] = read_seed(_SETTINGS, "settings", problems)
         assert problems == []
         version = land_rules(self.connection, Rules({seed: rows.get(seed, []) for seed in SEEDS}), night)
-        self.connection.execute("insert into as_of_dates values (?, ?)", [night, version])
+        self.connection.execute("insert into as_of_dates values (?, ?, 'run')", [night, version])
         self._versions[night] = version
         return self
 

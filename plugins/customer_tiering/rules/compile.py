@@ -103,7 +103,7 @@ def _long(rules: Sequence[_Rules], part_of: Callable[[_Rules], list[str]], colum
 _KEY = {"customer_id": "varchar", "scheme": "varchar", "as_of_date": "date"}
 _CLUSTER_FEATURES = _KEY | {
     **{"dimension": "varchar", "indicator": "varchar", "value": "double", "weight": "double", "measure": "varchar"},
-    **{"clusters": "integer", "accepted_rank": "integer"},
+    **{"clusters": "integer", "accepted_rank": "integer", "is_baseline": "boolean"},
 }
 _COMPUTED_TIERS = _KEY | {
     **{"rules_version": "varchar", "score": "decimal(30, 12)", "score_low": "decimal(30, 12)"},
@@ -296,10 +296,12 @@ class _Rules:
                         "measure": literal(use.measure),
                         "clusters": str(len(tiers)),
                         "accepted_rank": ranks,
+                        "is_baseline": "d.kind = 'baseline'",
                     }
                     where = " and ".join([f"s.{scheme.member}", *needed])
                     tables = (
-                        "{scores} as s left join {accepted} as a on s.customer_id = a.customer_id "
+                        "{scores} as s inner join {as_of_dates} as d on s.as_of_date = d.as_of_date "
+                        "left join {accepted} as a on s.customer_id = a.customer_id "
                         f"and a.scheme = {literal(scheme.name)} {self._own('s')} and {where}"
                     )
                     selects.append(_select(columns, _CLUSTER_FEATURES, tables))

@@ -2,6 +2,7 @@
 
 One fit per scheme, dimension and as-of date, each starting from the groups of the night before. Grain: customer,
 scheme, dimension, as-of date; ``cluster_rank`` is 1 for the best group. Customers without a group are absent (pending).
+The last accepted night, recomputed as baseline, keeps its groups: they have nothing that a correction could move.
 """
 
 COLUMNS = "customer_id varchar, scheme varchar, dimension varchar, as_of_date date, cluster_rank integer"
@@ -36,7 +37,7 @@ def model(dbt, session):
                 & (ColumnExpression("as_of_date") == ConstantExpression(as_of_date))
             )
             .order("customer_id, indicator")
-            .select("customer_id, indicator, value, weight, accepted_rank")
+            .select("customer_id, indicator, value, weight, accepted_rank, is_baseline")
             .fetchnumpy()
         )
         # Every customer has a row for every indicator of the dimension, in the same order.
@@ -49,6 +50,8 @@ def model(dbt, session):
         else:
             started = numpy.ma.filled(columns["accepted_rank"][::width], 0).astype(numpy.int64)
         ranks = rank_clusters(values, weights, clusters, measure == "log", started)
+        if columns["is_baseline"][0]:
+            ranks = numpy.where(started > 0, started, ranks)
         before = (scheme, dimension), everybody, ranks
         customers = everybody[ranks > 0]
         parts.append(
