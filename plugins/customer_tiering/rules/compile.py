@@ -22,7 +22,7 @@ import duckdb
 
 from customer_tiering.errors import RulesError
 from customer_tiering.rules.edges import plain
-from customer_tiering.rules.seeds import COVERAGE, PENDING, indicator_names, level_indicator_names
+from customer_tiering.rules.seeds import COVERAGE, PENDING, as_decimal, indicator_names, level_indicator_names
 from customer_tiering.sql import fetch_rows, literal, quote
 
 _POPULATIONS = {
@@ -653,23 +653,19 @@ class _Scheme:
     # --- third layer: tiers
 
     def third(self) -> dict[str, str]:
-        columns = {}
         tier = self._tier_of()
         least = self.row.get("least_coverage")
         too_little = f"t.{self._coverage} < {plain(least)}" if least else ""
-        if self.kind in ("weighted", "bands", "rank", "quadrant"):
+        columns = {self._tier: self._or_pending(tier, too_little), self._limit: self._limited_by(tier, too_little)}
+        if self.kind in ("weighted", "bands", "rank"):
+            columns[self._total] = f"t.{self._total}"
+        elif self.kind == "quadrant":  # who lacks a level has no place in a quadrant
             columns[self._total] = f"case when ({tier}) is not null then t.{self._total} end"
-            if self.kind != "quadrant":
-                columns[self._total] = f"t.{self._total}"
         if self.kind == "weighted":
             for name in (self._low, self._high):
                 columns[name] = f"case when t.{self._total} is not null then t.{name} end"
-        columns[self._tier] = self._or_pending(tier, too_little)
-        columns[self._limit] = self._limited_by(tier, too_little)
-        for name, shift in (
-            (self._entering, -self._margin("enter_margin")),
-            (self._leaving, self._margin("exit_margin")),
-        ):
+        shifts = {self._entering: -self._margin("enter_margin"), self._leaving: self._margin("exit_margin")}
+        for name, shift in shifts.items():
             if shift:
                 shifted = f"(t.{self._total} {'+' if shift > 0 else '-'} {plain(abs(shift))})"
                 columns[name] = self._or_pending(self._tier_of(shifted), too_little)
@@ -717,6 +713,7 @@ class _Scheme:
 
     def _axis_tier(self, score: str, needs: Callable[[str], bool]) -> str:
         """The best tier that the score reaches and whose needs are met; an unknown value fails none."""
+        known = indicator_names() | {COVERAGE}
         branches: list[tuple[str, str]] = []
         reached: list[str] = []
         for _, band in self._ranked_bands():
@@ -724,7 +721,7 @@ class _Scheme:
                 f"coalesce(t.{self._coverage if cap['indicator'] == COVERAGE else quote(cap['indicator'])} "
                 f"< {plain(cap['lower_bound'])}, false)"
                 for cap in self._rules.of("tier_caps", self.name, tier=band["tier"])
-                if needs(cap["indicator"])
+                if needs(cap["indicator"]) and cap["indicator"] in known
             ]
             within = " or ".join(f"({one})" for one in (*reached, _in_band(score, band)))
             # Whoever reaches this tier and lacks a need falls to the next one whose needs are met.
@@ -781,4 +778,5 @@ def _condition(row: Mapping[str, Any]) -> str:
         return f"{column} in ({', '.join(literal(one) for one in value.split('|'))})"
     if name in level_indicator_names():
         return f"{column} {operator} {literal(value)}"
-    return f"{column} {operator} {plain(Decimal(value))}"
+    number = as_decimal(value)
+    return "false" if number is None else f"{column} {operator} {plain(number)}"
