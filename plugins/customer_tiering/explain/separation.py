@@ -127,7 +127,7 @@ def _weak_spots(connection: duckdb.DuckDBPyConnection, name: str, said: SchemeFi
         yield f"{name}: all {total} customers are pending, it can be computed for nobody"
         return
     for tier, customers in counts.items():
-        if customers > MOST_IN_ONE_TIER * (total - pending):
+        if said.kind != "rank" and customers > MOST_IN_ONE_TIER * (total - pending):  # ranks say how many they take
             yield (
                 f"{name}: {customers / (total - pending):.0%} of {total - pending} customers are {tier}; "
                 f"cuts that separate: tiering scheme calibrate {name}"
