@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import re
+import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
@@ -17,7 +19,7 @@ from asking import ask
 from customer_tiering.company.workspace import Workspace
 from customer_tiering.errors import TieringError
 from customer_tiering.explain.explanation import Explanation, Step, explain
-from customer_tiering.publish.snapshot import current_folder
+from customer_tiering.publish.snapshot import MANIFEST, current_folder
 from customer_tiering.report.assessment import render_assessment
 from customer_tiering.warehouse.connection import open_warehouse
 from hand_made import (
@@ -605,6 +607,16 @@ def test_a_need_that_is_not_met_is_told(tail: Workspace, tmp_path: Path, monkeyp
     spoken = " ".join(re.sub(r"<[^>]+>", " ", page).split())
     assert "毛利率 Profit margin 10.00%,要求至少 15.00%" in spoken
     assert "→ 铜 Bronze" in spoken
+
+
+def test_a_night_of_an_older_version_is_not_explained_with_an_accident(tail: Workspace, tmp_path: Path) -> None:
+    folder = current_folder(tail)
+    assert folder is not None
+    older = shutil.copytree(folder, tmp_path / "older")
+    manifest = json.loads((older / MANIFEST).read_text(encoding="utf-8"))
+    (older / MANIFEST).write_text(json.dumps(manifest | {"contract_version": "2.0"}), encoding="utf-8")
+    with pytest.raises(TieringError, match=r"was published with marts 2\.0; this version explains"):
+        explain(older, "other-00", "gated")
 
 
 # --- stability, prospects, members, rules on names: who is at risk, whom to approach, who is a person --------

@@ -15,7 +15,8 @@ import duckdb
 
 from customer_tiering.errors import TieringError
 from customer_tiering.inputs.types import UNRANKED
-from customer_tiering.publish.snapshot import DATABASE, read_manifest
+from customer_tiering.publish.contract import contract_version
+from customer_tiering.publish.snapshot import DATABASE, Manifest, read_manifest
 from customer_tiering.rules.seeds import COVERAGE, COVERAGE_EN, COVERAGE_ZH
 from customer_tiering.sql import fetch_rows, quote
 
@@ -78,9 +79,12 @@ class Explanation:
 def explain(snapshot: Path, customer_id: str, scheme: str | None = None) -> Explanation:
     """Explain a customer, named by its id or by any source's id of it.
 
-    Raises ``TieringError`` when the customer, the scheme or the pair of them is not in the snapshot.
+    Raises ``TieringError`` when the customer, the scheme or the pair of them is not in the snapshot, or another version
+    of the marts is.
     """
-    scheme = scheme or read_manifest(snapshot).headline_scheme
+    manifest = read_manifest(snapshot)
+    _require_same_marts(manifest)
+    scheme = scheme or manifest.headline_scheme
     with duckdb.connect(str(snapshot / DATABASE), read_only=True) as connection:
         connection.execute("use marts")
         customer_id = _resolve(connection, customer_id)
@@ -92,6 +96,16 @@ def explain(snapshot: Path, customer_id: str, scheme: str | None = None) -> Expl
             "choose another scheme with --scheme",
         )
     return found[customer_id]
+
+
+def _require_same_marts(manifest: Manifest) -> None:
+    """A night that an older package published lacks what an explanation reads."""
+    made, read = manifest.contract_version or "0.0", contract_version()
+    if made.split(".")[0] != read.split(".")[0]:
+        raise TieringError(
+            f"the night {manifest.as_of_date} was published with marts {made}; this version explains {read}",
+            "run the next night, then ask again",
+        )
 
 
 def explain_scheme(
