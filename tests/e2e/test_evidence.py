@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from rich.console import Console
 
@@ -14,7 +17,7 @@ from customer_tiering.company.profile import Profile
 from customer_tiering.company.workspace import Workspace, project_root
 from customer_tiering.explain.explanation import explain
 from customer_tiering.gate.quarantine import open_by_rule
-from customer_tiering.publish.snapshot import current_folder
+from customer_tiering.publish.snapshot import DATABASE, current_folder
 from customer_tiering.report.assessment import render_assessment
 from customer_tiering.warehouse.connection import open_warehouse
 from hand_made import CrmExport, bought_last_year, buys, indicator_scores, pays, published_night, tiers
@@ -136,6 +139,20 @@ def test_an_explanation_says_what_is_unknown_and_what_it_could_change(company: W
         company, "UNPAID"
     )
     assert "emerging 新兴" in told(company, "O19")
+
+
+def test_the_strategy_of_the_potential_tier_depends_on_the_potential(company: Workspace, tmp_path: Path) -> None:
+    """O19 is served at low cost; with its potential flagged as high it is cultivated."""
+    row = tiers(company, "account_360")["O19"]
+    assert (row["effective_tier"], row["is_high_potential"]) == ("potential", False)
+    folder = current_folder(company)
+    assert folder is not None
+    assert explain(folder, "O19", "account_360").tier["strategy_en"].startswith("serve at low cost")
+    flagged = shutil.copytree(folder, tmp_path / "flagged")
+    with duckdb.connect(str(flagged / DATABASE)) as connection:
+        connection.execute("update marts.fct_customer_tiers set is_high_potential = true")
+    assert explain(flagged, "O19", "account_360").tier["strategy_zh"].startswith("重点培育")
+    assert tiers(company, "account_360")["O00"]["is_high_potential"], "91 points for potential"
 
 
 # --- every scheme, computed again by other code ---------------------------------------------------------------

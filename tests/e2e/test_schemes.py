@@ -12,15 +12,18 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from rich.console import Console
 
 from asking import ask
+from customer_tiering.alerts.published import Published
 from customer_tiering.company.workspace import Workspace
 from customer_tiering.errors import TieringError
 from customer_tiering.explain.explanation import Explanation, Step, explain
-from customer_tiering.publish.snapshot import MANIFEST, current_folder
+from customer_tiering.publish.snapshot import DATABASE, MANIFEST, current_folder
 from customer_tiering.report.assessment import render_assessment
+from customer_tiering.report.tables import SCHEMES, fill
 from customer_tiering.warehouse.connection import open_warehouse
 from hand_made import (
     AS_OF,
@@ -558,6 +561,23 @@ def test_a_quadrant_needs_both_dimensions(tail: Workspace) -> None:
     assert len(strength) == 100
     assert all(row["score"] is not None and row["level"] is not None for row in strength)
     assert {(row["score"], row["effective_tier"]) for row in tiers(tail, "kaism").values()} == {(None, "pending")}
+
+
+def test_a_scheme_that_places_nobody_is_named_once_and_told_to_nobody(tail: Workspace) -> None:
+    (row,) = mart_rows(tail, "select * from dim_schemes where scheme = 'kaism'")
+    assert (row["customers"], row["placed_customers"]) == (100, 0)
+    assert {"demand_match", "industry_growth"} <= set(row["unknown_indicators"].split("/"))
+    folder = current_folder(tail)
+    assert folder is not None
+    with duckdb.connect(str(folder / DATABASE), read_only=True) as connection:
+        published = Published(connection, "en")
+        assert published.standings("kaism") == []
+        assert published.standings("spend_abc") != []
+        connection.execute("use marts")
+        filled = fill(connection, SCHEMES, "account_value", AS_OF)
+    assert filled is not None
+    named = [line for line in filled.rows if "KAISM" in str(line)]
+    assert len(named) == 1 and "places nobody: unknown" in str(named)
 
 
 def test_a_customer_without_margin_is_pending_and_keeps_its_place_in_the_spend(tail: Workspace) -> None:

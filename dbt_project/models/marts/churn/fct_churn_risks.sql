@@ -51,7 +51,7 @@ settings as (
 
 ),
 
-listed as (
+classed as (
 
     select
         features.customer_id,
@@ -69,15 +69,8 @@ listed as (
         signals.signals,
         signals.signals_en,
         signals.signals_zh,
-        coalesce(signals.signal_count, 0) as signal_count,
-        case
-            when signals.complaints_up = 1 then 'complaints'
-            when scores.risk_class = 'high' then 'rescue'
-            when scores.risk_class is null and signals.signal_count >= coalesce(settings.churn_high_signals, 2)
-                then 'rescue'
-            when scores.risk_class = 'medium' or scores.risk_class is null then 'contact'
-            else 'watch'
-        end as advice
+        signals.complaints_up,
+        coalesce(signals.signal_count, 0) as signal_count
     from features
     inner join settings
         on features.as_of_date = settings.as_of_date
@@ -90,6 +83,20 @@ listed as (
             features.customer_id = signals.customer_id
             and features.as_of_date = signals.as_of_date
     where scores.risk_class in ('high', 'medium') or signals.signal_count > 0
+
+),
+
+listed as (
+
+    select
+        classed.*,
+        case
+            when classed.complaints_up = 1 then 'complaints'
+            when classed.risk_class = 'high' then 'rescue'
+            when classed.risk_class = 'medium' then 'contact'
+            else 'watch'
+        end as advice
+    from classed
 
 )
 
